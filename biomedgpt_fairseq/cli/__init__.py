@@ -1,0 +1,1 @@
+"""The `biomedgpt` command, one file per sub-command."""

@@ -1,0 +1,1 @@
+"""Criterions: fairseq shells over the losses."""

@@ -1,0 +1,1 @@
+"""Rows, images, examples and batches."""

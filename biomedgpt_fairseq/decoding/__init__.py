@@ -1,0 +1,1 @@
+"""Beam search, constraints and all-candidate scoring."""

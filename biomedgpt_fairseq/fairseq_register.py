@@ -1,0 +1,1 @@
+"""Imports every module that registers something with fairseq, each exactly once."""

@@ -1,0 +1,1 @@
+"""Synthetic medical-like images with known findings."""

@@ -1,0 +1,1 @@
+"""Text: vocabulary, byte-pair encoding, normalisation, instructions and the answer trie."""

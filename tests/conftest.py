@@ -1,0 +1,16 @@
+"""Fixtures shared by all tests."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """Folder with recordings and public data beside the project; the test is skipped without it."""
+    if not SHARED.is_dir():
+        pytest.skip("no ../shared folder with recordings and public data beside the project")
+    return SHARED
