@@ -1,0 +1,98 @@
+"""What a report shows, as plain values: built by the evaluation, drawn by `plots` and `html`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Row:
+    """One evaluated row of the data."""
+
+    row_id: str
+    answer: str
+    score: float
+    gold: str
+    value: float
+    """Quality in [0, 1]: the credit of the answer, or ROUGE-L F1 where the answer is free text."""
+    references: Mapping[str, float] = field(default_factory=dict)
+    probabilities: Sequence[float] | None = None
+
+    @property
+    def confidence(self) -> float | None:
+        """Probability of the answer among all candidates; None when they were not all scored."""
+        return None if self.probabilities is None else float(max(self.probabilities))
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric of the whole split with its bootstrap interval."""
+
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+    count: int
+    percent: bool = True
+    """Shown times 100; metrics that are no share of anything, such as CIDEr-D, are shown as is."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One logged quantity over training."""
+
+    split: str
+    name: str
+    updates: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Counts of gold (rows) against predicted (columns) answers."""
+
+    labels: tuple[str, ...]
+    counts: NDArray[np.int64]  # (L, L)
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Confidence against share of right answers, per bin of confidence."""
+
+    confidence: NDArray[np.float64]  # (M,) mean of the bin, NaN where it is empty
+    accuracy: NDArray[np.float64]  # (M,)
+    counts: NDArray[np.int64]  # (M,)
+    error: float
+    """Expected calibration error: mean gap, weighted by the counts."""
+
+
+@dataclass(frozen=True)
+class ShownExample:
+    """A row with what the model read, for the gallery."""
+
+    row: Row
+    source: str
+    image: str | None
+    """The picture as a data URI."""
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything on the page."""
+
+    title: str
+    task: str
+    split: str
+    measures: Sequence[Measure]
+    record: Mapping[str, object]
+    curves: Sequence[Curve] = ()
+    best_metric: str | None = None
+    confusion: Confusion | None = None
+    reliability: Reliability | None = None
+    worst: Sequence[ShownExample] = ()
+    best: Sequence[ShownExample] = ()
+    free_text: bool = False
