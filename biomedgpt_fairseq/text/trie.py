@@ -1,0 +1,260 @@
+"""The answer trie: which tokens may follow a prefix, so that the result is one of the answers."""
+
+from __future__ import annotations
+
+import copy
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from biomedgpt_fairseq.text.tokenizer import Tokenizer
+from biomedgpt_fairseq.text.vocab import Vocabulary
+
+_OFF_TRIE = -1
+_NAMED_IN_ERRORS = 5
+
+
+class _Nodes(NamedTuple):
+    """Nodes in breadth-first order, siblings sorted by token; node 0 is the root."""
+
+    token: np.ndarray  # (N,) token on the edge into the node, -1 at the root
+    parent: np.ndarray  # (N,) -1 at the root
+    depth: np.ndarray  # (N,)
+    leaf: np.ndarray  # (K,) last node of each sequence
+
+
+class AnswerTrie:
+    """Prefix tree of K token sequences, stored as flat int64 tensors.
+
+    sequences: tokens of each answer followed by eos, without bos; position = candidate index.
+    names: texts of the answers, used in error messages only.
+
+    N nodes, node 0 the root, in breadth-first order; E = N - 1 edges in the same order:
+      token (N,), parent (N,), depth (N,)   edge into a node, its origin, its length (root -1, -1, 0)
+      child_start (N+1,)                    edges of node n are child_start[n] .. child_start[n+1]
+      child_token (E,), child_node (E,)     token (ascending inside a node) and end of an edge
+      answer (N,), leaf (K,)                candidate index at an eos node, else -1; its inverse
+
+    Raises ValueError, naming the answers, on an empty set and on sequences that are empty, occur
+    twice, do not end in eos or hold eos before the end: a search could not finish or tell them
+    apart.
+    """
+
+    def __init__(
+        self,
+        sequences: Sequence[Sequence[int]],
+        eos: int = Vocabulary.eos,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        self.sequences = [list(sequence) for sequence in sequences]
+        self.num_answers = len(self.sequences)
+        self.eos = eos
+        label = _Labels(self.sequences, names)
+        _check_sequences(self.sequences, eos, label)
+        nodes = _build_nodes(self.sequences)
+        _check_unique(nodes.leaf, label)
+        self.token = torch.from_numpy(nodes.token)
+        self.parent = torch.from_numpy(nodes.parent)
+        self.depth = torch.from_numpy(nodes.depth)
+        self.leaf = torch.from_numpy(nodes.leaf)
+        num_nodes = len(nodes.token)
+        children = np.bincount(nodes.parent[1:], minlength=num_nodes)
+        starts = np.concatenate([[0], np.cumsum(children)]).astype(np.int64)
+        self.child_start = torch.from_numpy(starts)
+        self.child_token = self.token[1:].clone()
+        self.child_node = torch.arange(1, num_nodes)
+        self.answer = torch.full((num_nodes,), -1).scatter_(
+            0, self.leaf, torch.arange(self.num_answers)
+        )
+        self.max_token = int(nodes.token.max())
+        # Ascending, because edges are sorted by parent and then by token: one search finds an edge.
+        self._edge_key = self.parent[1:] * (self.max_token + 1) + self.child_token
+        self._starts = starts.tolist()
+        self._tokens = nodes.token[1:].tolist()
+
+    def __len__(self) -> int:
+        """Number of nodes."""
+        return len(self._starts) - 1
+
+    def children(self, node: int) -> list[int]:
+        """Token ids that may follow the node, ascending; none after eos and off the trie."""
+        if node < 0:
+            return []
+        return self._tokens[self._starts[node] : self._starts[node + 1]]
+
+    def walk(self, prefix: Sequence[int]) -> int:
+        """Node reached from the root by the tokens of the prefix, or -1."""
+        node = 0
+        for token in prefix:
+            node = self._step(node, token)
+            if node == _OFF_TRIE:
+                break
+        return node
+
+    def contains(self, answer: Sequence[int]) -> bool:
+        """Whether the tokens, eos included, are one of the answers."""
+        node = self.walk(answer)
+        return node != _OFF_TRIE and not self.children(node)
+
+    def allowed_per_step(self, answer: Sequence[int]) -> list[list[int]]:
+        """Token ids allowed at each position of an answer (eos included), for training.
+
+        From the first token on that leaves the trie, eos alone is allowed, as it was when the
+        checkpoints were trained; `contains` tells beforehand.
+        """
+        allowed = []
+        node = 0
+        for token in answer:
+            allowed.append(self.children(node) if node != _OFF_TRIE else [self.eos])
+            node = self._step(node, token)
+        return allowed
+
+    def advance(self, nodes: Tensor, tokens: Tensor) -> Tensor:
+        """Nodes after one more token each.
+
+        nodes, tokens: (N,) int64.  Returns (N,) int64, -1 off the trie; -1 stays -1.
+        """
+        on_trie = (nodes >= 0) & (tokens >= 0) & (tokens <= self.max_token)
+        key = nodes * (self.max_token + 1) + tokens
+        edge = torch.searchsorted(self._edge_key, key).clamp_(max=len(self._edge_key) - 1)
+        found = on_trie & (self._edge_key[edge] == key)
+        return torch.where(found, self.child_node[edge], _OFF_TRIE)
+
+    def allowed_mask(self, nodes: Tensor, vocab_size: int) -> Tensor:
+        """Which tokens may follow each node.
+
+        nodes: (N,) int64.  Returns (N, vocab_size) bool; a row is all False off the trie or after
+        eos.  Raises ValueError when an answer holds ids outside the vocabulary.
+        """
+        if vocab_size <= self.max_token:
+            raise ValueError(
+                f"vocab_size must exceed the largest id of an answer ({self.max_token}), "
+                f"found {vocab_size}"
+            )
+        mask = torch.zeros(len(nodes), vocab_size, dtype=torch.bool, device=nodes.device)
+        start = self.child_start[nodes.clamp(min=0)]  # (N,)
+        end = self.child_start[nodes.clamp(min=0) + 1]  # (N,)
+        count = torch.where(nodes >= 0, end - start, 0)  # (N,)
+        row = torch.repeat_interleave(torch.arange(len(nodes), device=nodes.device), count)  # (M,)
+        # Entry j of row r is edge start[r] + (j - entries of the rows before r).
+        edge = torch.arange(len(row), device=nodes.device) + (start - count.cumsum(0) + count)[row]
+        mask[row, self.child_token[edge]] = True
+        return mask
+
+    def to(self, device: torch.device | str) -> AnswerTrie:
+        """The trie with its tensors on the device; the lists are shared, not copied."""
+        moved = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                setattr(moved, name, value.to(device))
+        return moved
+
+    def _step(self, node: int, token: int) -> int:
+        if node < 0:
+            return _OFF_TRIE
+        end = self._starts[node + 1]
+        edge = bisect_left(self._tokens, token, self._starts[node], end)
+        # Edge e leads to node e + 1: both are numbered breadth-first.
+        return edge + 1 if edge < end and self._tokens[edge] == token else _OFF_TRIE
+
+
+def build_answer_trie(tokenizer: Tokenizer, answers: Sequence[str]) -> AnswerTrie:
+    """Trie of the answers in their order, each encoded with a leading space and ended by eos."""
+    encoded = tokenizer.encode_batch([" " + answer for answer in answers])
+    eos = tokenizer.vocab.eos
+    return AnswerTrie([[*tokens, eos] for tokens in encoded], eos=eos, names=answers)
+
+
+class _Labels:
+    """Names answers in error messages."""
+
+    def __init__(self, sequences: Sequence[Sequence[int]], names: Sequence[str] | None) -> None:
+        if names is not None and len(names) != len(sequences):
+            raise ValueError(
+                f"names must match the sequences, found {len(names)} names "
+                f"for {len(sequences)} sequences"
+            )
+        self._sequences = sequences
+        self._names = names
+
+    def __call__(self, indices: Iterable[int]) -> str:
+        """`3 ('yes'), 7 ('no')` with names, else `3 (tokens [4420, 2]), ...`; the first few."""
+        listed = [int(i) for i in indices]
+        shown = ", ".join(self._one(i) for i in listed[:_NAMED_IN_ERRORS])
+        more = len(listed) - _NAMED_IN_ERRORS
+        return f"{shown} and {more} more" if more > 0 else shown
+
+    def _one(self, index: int) -> str:
+        if self._names is not None:
+            return f"{index} ({self._names[index]!r})"
+        return f"{index} (tokens {list(self._sequences[index][:8])})"
+
+
+def _check_sequences(sequences: Sequence[Sequence[int]], eos: int, label: _Labels) -> None:
+    if not sequences:
+        raise ValueError("the answer set must hold at least one answer, found none")
+    empty = [i for i, sequence in enumerate(sequences) if not sequence or list(sequence) == [eos]]
+    if empty:
+        raise ValueError(f"answers must not be empty, found empty answers {label(empty)}")
+    flat, ends = _flatten(sequences)
+    owner = np.repeat(np.arange(len(sequences)), np.diff(ends, prepend=0))  # (M,)
+    negative = np.unique(owner[flat < 0])
+    if len(negative):
+        raise ValueError(f"token ids must not be negative, found them in answers {label(negative)}")
+    unfinished = np.flatnonzero(flat[ends - 1] != eos)
+    if len(unfinished):
+        raise ValueError(
+            f"answers must end in eos (id {eos}), which is missing in {label(unfinished)}"
+        )
+    inside = flat == eos
+    inside[ends - 1] = False
+    if inside.any():
+        raise ValueError(
+            f"answers must hold eos (id {eos}) at the end only, found it earlier in "
+            f"{label(np.unique(owner[inside]))}"
+        )
+
+
+def _check_unique(leaf: np.ndarray, label: _Labels) -> None:
+    order = np.argsort(leaf, kind="stable")
+    again = np.flatnonzero(leaf[order][1:] == leaf[order][:-1])
+    if len(again):
+        pairs = np.stack([order[again], order[again + 1]], axis=1)
+        raise ValueError(
+            "answers must differ in their tokens, found the same tokens in answers "
+            + "; ".join(label(pair) for pair in pairs[:_NAMED_IN_ERRORS])
+            + "; remove one of each"
+        )
+
+
+def _flatten(sequences: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """All tokens in a row (M,) and the exclusive end of each sequence (K,)."""
+    ends = np.cumsum([len(sequence) for sequence in sequences], dtype=np.int64)
+    flat = np.fromiter(chain.from_iterable(sequences), dtype=np.int64, count=int(ends[-1]))
+    return flat, ends
+
+
+def _build_nodes(sequences: Sequence[Sequence[int]]) -> _Nodes:
+    """Grows the tree one level at a time; each level is one sort of (parent, token) pairs."""
+    flat, ends = _flatten(sequences)
+    lengths = np.diff(ends, prepend=0)
+    starts = ends - lengths
+    base = int(flat.max()) + 1
+    node = np.zeros(len(sequences), dtype=np.int64)  # (K,) where each sequence stands
+    tokens, parents, depths = [np.array([-1])], [np.array([-1])], [np.array([0])]
+    num_nodes = 1
+    for depth in range(int(lengths.max())):
+        active = np.flatnonzero(lengths > depth)
+        pairs = node[active] * base + flat[starts[active] + depth]
+        edges, position = np.unique(pairs, return_inverse=True)
+        node[active] = num_nodes + position
+        parents.append(edges // base)
+        tokens.append(edges % base)
+        depths.append(np.full(len(edges), depth + 1))
+        num_nodes += len(edges)
+    return _Nodes(np.concatenate(tokens), np.concatenate(parents), np.concatenate(depths), node)
