@@ -1,0 +1,54 @@
+"""Rows of the output files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from biomedgpt_fairseq.report.model import Row
+from biomedgpt_fairseq.text.normalize import normalize_answer
+
+
+def credit(references: Mapping[str, float], answer: str) -> float:
+    """Score in [0, 1] of an answer: that of the reference it equals but for case and outer spaces.
+
+    Original: exact comparison, so that an answer with a stray space could never be right.
+    """
+    wanted = normalize_answer(answer)
+    scores = [score for text, score in references.items() if normalize_answer(text) == wanted]
+    return max(scores, default=0.0)
+
+
+def prediction_line(row: Row) -> dict[str, Any]:
+    """A line of predictions.jsonl."""
+    return {
+        "id": row.row_id,
+        "answer": row.answer,
+        "score": row.score,
+        "gold": row.gold,
+        "correct": row.value,
+    }
+
+
+def _vqa_record(row: Row) -> dict[str, Any]:
+    # Original: ids had to be numbers; here: other ids are kept as text.
+    numeric = row.row_id.isdecimal()
+    return {"question_id": int(row.row_id) if numeric else row.row_id, "answer": row.answer}
+
+
+_RELEASED: dict[str, Callable[[Row], dict[str, Any]]] = {
+    "vqa_gen": _vqa_record,
+    "caption": lambda row: {"image_id": row.row_id, "caption": row.answer},
+    "image_classify": lambda row: {"uniq_id": row.row_id, "answer": row.answer},
+    "mnli": lambda row: {"hyp": row.answer, "ref": dict(row.references)},
+    "gigaword": lambda row: {"hyp": row.answer, "ref": row.gold},
+}
+
+
+def released_records(task: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The list that the original's evaluation wrote as `{gen_subset}_predict.json`.
+
+    A task that the original did not have gets the lines of predictions.jsonl.
+    """
+    record = _RELEASED.get(task, prediction_line)
+    return [record(row) for row in rows]
