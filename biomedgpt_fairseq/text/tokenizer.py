@@ -37,7 +37,7 @@ class Tokenizer:
         return [[table[i] for i in ids] for ids in self.bpe.encode_batch(texts)]
 
     def encode_symbols(self, line: str) -> list[int]:
-        """Ids of symbols such as `<bin_3> <code_7>`, separated by white space; unknown ones are 3."""
+        """Ids of white-space separated symbols such as `<bin_3> <code_7>`; unknown ones are 3."""
         return [self.vocab.index(symbol) for symbol in line.split()]
 
     def decode(self, ids: Sequence[int] | Tensor) -> str:
@@ -56,7 +56,8 @@ class Tokenizer:
     def word_starts(self) -> npt.NDArray[np.bool_]:
         """Whether each id begins a word, for masking whole words.  Returns (V,) bool.
 
-        True for pieces that start with a space, specials and fillers; False for <mask>, codes, bins.
+        True for pieces that start with a space, specials and fillers; False for <mask>, codes and
+        bins.
         """
         return self._word_starts.copy()
 

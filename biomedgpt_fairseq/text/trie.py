@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import copy
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from itertools import chain
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from biomedgpt_fairseq.text.tokenizer import Tokenizer
+from biomedgpt_fairseq.text.trie_nodes import Labels, build_nodes, check_sequences, check_unique
 from biomedgpt_fairseq.text.vocab import Vocabulary
 
 _OFF_TRIE = -1
-_NAMED_IN_ERRORS = 5
-
-
-class _Nodes(NamedTuple):
-    """Nodes in breadth-first order, siblings sorted by token; node 0 is the root."""
-
-    token: np.ndarray  # (N,) token on the edge into the node, -1 at the root
-    parent: np.ndarray  # (N,) -1 at the root
-    depth: np.ndarray  # (N,)
-    leaf: np.ndarray  # (K,) last node of each sequence
 
 
 class AnswerTrie:
@@ -35,7 +24,7 @@ class AnswerTrie:
     names: texts of the answers, used in error messages only.
 
     N nodes, node 0 the root, in breadth-first order; E = N - 1 edges in the same order:
-      token (N,), parent (N,), depth (N,)   edge into a node, its origin, its length (root -1, -1, 0)
+      token (N,), parent (N,), depth (N,)   edge into a node, its origin, tokens so far (-1, -1, 0)
       child_start (N+1,)                    edges of node n are child_start[n] .. child_start[n+1]
       child_token (E,), child_node (E,)     token (ascending inside a node) and end of an edge
       answer (N,), leaf (K,)                candidate index at an eos node, else -1; its inverse
@@ -54,10 +43,10 @@ class AnswerTrie:
         self.sequences = [list(sequence) for sequence in sequences]
         self.num_answers = len(self.sequences)
         self.eos = eos
-        label = _Labels(self.sequences, names)
-        _check_sequences(self.sequences, eos, label)
-        nodes = _build_nodes(self.sequences)
-        _check_unique(nodes.leaf, label)
+        label = Labels(self.sequences, names)
+        check_sequences(self.sequences, eos, label)
+        nodes = build_nodes(self.sequences)
+        check_unique(nodes.leaf, label)
         self.token = torch.from_numpy(nodes.token)
         self.parent = torch.from_numpy(nodes.parent)
         self.depth = torch.from_numpy(nodes.depth)
@@ -74,8 +63,8 @@ class AnswerTrie:
         self.max_token = int(nodes.token.max())
         # Ascending, because edges are sorted by parent and then by token: one search finds an edge.
         self._edge_key = self.parent[1:] * (self.max_token + 1) + self.child_token
-        self._starts = starts.tolist()
-        self._tokens = nodes.token[1:].tolist()
+        self._starts: list[int] = starts.tolist()
+        self._tokens: list[int] = nodes.token[1:].tolist()
 
     def __len__(self) -> int:
         """Number of nodes."""
@@ -164,97 +153,13 @@ class AnswerTrie:
 
 
 def build_answer_trie(tokenizer: Tokenizer, answers: Sequence[str]) -> AnswerTrie:
-    """Trie of the answers in their order, each encoded with a leading space and ended by eos."""
+    """Trie of the answers in their order, each encoded with a leading space and ended by eos.
+
+    Raises ValueError, naming the answers, when some are blank or occur twice.
+    """
+    blank = [i for i, answer in enumerate(answers) if not answer.strip()]
+    if blank:
+        raise ValueError(f"answers must not be blank, found blank answers at positions {blank[:5]}")
     encoded = tokenizer.encode_batch([" " + answer for answer in answers])
     eos = tokenizer.vocab.eos
     return AnswerTrie([[*tokens, eos] for tokens in encoded], eos=eos, names=answers)
-
-
-class _Labels:
-    """Names answers in error messages."""
-
-    def __init__(self, sequences: Sequence[Sequence[int]], names: Sequence[str] | None) -> None:
-        if names is not None and len(names) != len(sequences):
-            raise ValueError(
-                f"names must match the sequences, found {len(names)} names "
-                f"for {len(sequences)} sequences"
-            )
-        self._sequences = sequences
-        self._names = names
-
-    def __call__(self, indices: Iterable[int]) -> str:
-        """`3 ('yes'), 7 ('no')` with names, else `3 (tokens [4420, 2]), ...`; the first few."""
-        listed = [int(i) for i in indices]
-        shown = ", ".join(self._one(i) for i in listed[:_NAMED_IN_ERRORS])
-        more = len(listed) - _NAMED_IN_ERRORS
-        return f"{shown} and {more} more" if more > 0 else shown
-
-    def _one(self, index: int) -> str:
-        if self._names is not None:
-            return f"{index} ({self._names[index]!r})"
-        return f"{index} (tokens {list(self._sequences[index][:8])})"
-
-
-def _check_sequences(sequences: Sequence[Sequence[int]], eos: int, label: _Labels) -> None:
-    if not sequences:
-        raise ValueError("the answer set must hold at least one answer, found none")
-    empty = [i for i, sequence in enumerate(sequences) if not sequence or list(sequence) == [eos]]
-    if empty:
-        raise ValueError(f"answers must not be empty, found empty answers {label(empty)}")
-    flat, ends = _flatten(sequences)
-    owner = np.repeat(np.arange(len(sequences)), np.diff(ends, prepend=0))  # (M,)
-    negative = np.unique(owner[flat < 0])
-    if len(negative):
-        raise ValueError(f"token ids must not be negative, found them in answers {label(negative)}")
-    unfinished = np.flatnonzero(flat[ends - 1] != eos)
-    if len(unfinished):
-        raise ValueError(
-            f"answers must end in eos (id {eos}), which is missing in {label(unfinished)}"
-        )
-    inside = flat == eos
-    inside[ends - 1] = False
-    if inside.any():
-        raise ValueError(
-            f"answers must hold eos (id {eos}) at the end only, found it earlier in "
-            f"{label(np.unique(owner[inside]))}"
-        )
-
-
-def _check_unique(leaf: np.ndarray, label: _Labels) -> None:
-    order = np.argsort(leaf, kind="stable")
-    again = np.flatnonzero(leaf[order][1:] == leaf[order][:-1])
-    if len(again):
-        pairs = np.stack([order[again], order[again + 1]], axis=1)
-        raise ValueError(
-            "answers must differ in their tokens, found the same tokens in answers "
-            + "; ".join(label(pair) for pair in pairs[:_NAMED_IN_ERRORS])
-            + "; remove one of each"
-        )
-
-
-def _flatten(sequences: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
-    """All tokens in a row (M,) and the exclusive end of each sequence (K,)."""
-    ends = np.cumsum([len(sequence) for sequence in sequences], dtype=np.int64)
-    flat = np.fromiter(chain.from_iterable(sequences), dtype=np.int64, count=int(ends[-1]))
-    return flat, ends
-
-
-def _build_nodes(sequences: Sequence[Sequence[int]]) -> _Nodes:
-    """Grows the tree one level at a time; each level is one sort of (parent, token) pairs."""
-    flat, ends = _flatten(sequences)
-    lengths = np.diff(ends, prepend=0)
-    starts = ends - lengths
-    base = int(flat.max()) + 1
-    node = np.zeros(len(sequences), dtype=np.int64)  # (K,) where each sequence stands
-    tokens, parents, depths = [np.array([-1])], [np.array([-1])], [np.array([0])]
-    num_nodes = 1
-    for depth in range(int(lengths.max())):
-        active = np.flatnonzero(lengths > depth)
-        pairs = node[active] * base + flat[starts[active] + depth]
-        edges, position = np.unique(pairs, return_inverse=True)
-        node[active] = num_nodes + position
-        parents.append(edges // base)
-        tokens.append(edges % base)
-        depths.append(np.full(len(edges), depth + 1))
-        num_nodes += len(edges)
-    return _Nodes(np.concatenate(tokens), np.concatenate(parents), np.concatenate(depths), node)
