@@ -83,7 +83,8 @@ def _describe(folder: Path) -> None:
     files = read_vocabulary_folder(folder)
     tokenizer = load_tokenizer(folder)
     vocab = tokenizer.vocab
-    lengths = [len(tokenizer.encode(row.template)) for row in INSTRUCTIONS.values()]
+    filled = [row.fill(*[""] * row.num_fields) for row in INSTRUCTIONS.values()]
+    lengths = [len(tokenizer.encode(text)) for text in filled]
     print(f"{folder}: {_LAYOUT_NAMES[files.layout]}, checksums verified")
     print(f"pieces        {len(files.encoder):,}")
     print(f"merges        {len(files.merges):,}")
@@ -102,9 +103,10 @@ def _texts(files: list[Path], columns: str | None) -> Iterator[str]:
                 lines = (line.rstrip("\r\n") for line in file)
                 yield from (line for line in lines if line.strip())
         else:
-            reader = TsvReader(str(path), columns)
-            for i in range(len(reader)):
-                for cell in reader[i]:
+            reader = TsvReader([str(path)], columns)
+            # By column, because whole rows would carry their pictures along.
+            for position in range(columns.count(",") + 1):
+                for cell in reader.column(position):
                     yield from _cell_texts(cell)
 
 

@@ -6,7 +6,8 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import repeat
 from pathlib import Path
 
 from tokenizers import Tokenizer as PieceEncoder
@@ -29,8 +30,9 @@ from biomedgpt_fairseq.text.instructions import ANSWER_WORDS, INSTRUCTIONS
 
 logger = logging.getLogger(__name__)
 
-MIN_SIZE = 300  # 256 bytes, the answer words and a few merges
+MIN_SIZE = 300  # 256 bytes, the answer words and some 30 merges
 _INSTRUCTION_SHARE = 20  # one copy of the instructions for so many texts
+_COPIES_IN_A_LINE = 1000
 
 
 def train_compact_vocabulary(texts: Iterable[str], size: int, folder: str | Path) -> None:
@@ -40,7 +42,7 @@ def train_compact_vocabulary(texts: Iterable[str], size: int, folder: str | Path
     lower-cased.  size: number of pieces, all 256 bytes included; fewer when the texts hold no
     more pairs that occur twice.  The instructions and the answer words are always learnt too.
     The same texts and size give the same bytes.
-    Raises ValueError when the size is too small for the answer words to be one piece each.
+    Raises ValueError when the size is below MIN_SIZE.
     """
     if size < MIN_SIZE:
         raise ValueError(f"a compact vocabulary needs at least {MIN_SIZE} pieces, found {size}")
@@ -48,18 +50,12 @@ def train_compact_vocabulary(texts: Iterable[str], size: int, folder: str | Path
     pieces, merges = _train(corpus, size)
     encoder = {piece: i for i, piece in enumerate(pieces)}
     bpe = Gpt2Bpe(encoder, merges)
-    split = [word for word in ANSWER_WORDS if len(bpe.encode_ids(f" {word}")) != 1]
-    if split:
-        raise ValueError(
-            f"size must leave room for the answer words as single pieces, found {size}, "
-            f"which splits {', '.join(split)}; choose a larger size"
-        )
     _write(Path(folder), bpe, encoder, merges, corpus)
     logger.info("compact vocabulary: %d pieces from %d texts", len(encoder), len(corpus))
 
 
 def _corpus(texts: Iterable[str]) -> list[str]:
-    """Texts with the leading space they are encoded with, plus instructions and answer words."""
+    """Texts with the leading space they are encoded with, instructions and answer words."""
     corpus = []
     for text in texts:
         spaced = text if text[:1].isspace() else f" {text}"
@@ -68,11 +64,20 @@ def _corpus(texts: Iterable[str]) -> list[str]:
             corpus.append(spaced.lower())
     # Copies in proportion to the texts, so that many texts cannot crowd the instructions out.
     copies = 2 + len(corpus) // _INSTRUCTION_SHARE
-    answer_copies = 2 + len(corpus)
-    fixed = [instruction.template.replace("{}", "") for instruction in INSTRUCTIONS.values()]
-    once = [text for row in INSTRUCTIONS.values() for text in row.paraphrases]
-    answers = [f" {word}" for word in ANSWER_WORDS]
-    return [*corpus, *(fixed * copies), *once, *(answers * answer_copies)]
+    fixed = [row.template.replace("{}", "") for row in INSTRUCTIONS.values()]
+    once = [text.replace("{}", "") for row in INSTRUCTIONS.values() for text in row.paraphrases]
+    return [*corpus, *(fixed * copies), *once, *(f" {word}" for word in ANSWER_WORDS)]
+
+
+def _with_answer_words_first(corpus: list[str]) -> Iterator[str]:
+    """The corpus, and the answer words more often than any pair of characters can occur in it.
+
+    Their pairs are then merged before all others: each answer word becomes one piece.
+    """
+    yield from corpus
+    copies = sum(len(text.encode("utf-8")) for text in corpus)
+    line = "".join(f" {word}" for word in ANSWER_WORDS) * _COPIES_IN_A_LINE
+    yield from repeat(line, 1 + copies // _COPIES_IN_A_LINE)
 
 
 def _train(corpus: list[str], size: int) -> tuple[list[str], list[tuple[str, str]]]:
@@ -85,7 +90,7 @@ def _train(corpus: list[str], size: int) -> tuple[list[str], list[tuple[str, str
         show_progress=False,
         initial_alphabet=list(byte_alphabet()),
     )
-    learner.train_from_iterator(corpus, trainer, length=len(corpus))
+    learner.train_from_iterator(_with_answer_words_first(corpus), trainer)
     model = json.loads(learner.to_str())["model"]
     pieces = sorted(model["vocab"], key=model["vocab"].__getitem__)
     return pieces, [(left, right) for left, right in model["merges"]]
