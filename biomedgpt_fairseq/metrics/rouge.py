@@ -1,0 +1,27 @@
+"""ROUGE-1, -2 and -L of one text, through the rouge-score package."""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from rouge_score import rouge_scorer
+
+KINDS = ("rouge1", "rouge2", "rougeL")
+
+
+class RougeScore(NamedTuple):
+    """Overlap with the reference, each in [0, 1]."""
+
+    precision: float
+    recall: float
+    f: float
+
+
+@lru_cache(maxsize=1)
+def _scorer() -> Any:
+    return rouge_scorer.RougeScorer(list(KINDS), use_stemmer=True)
+
+
+def rouge(hyp: str, ref: str) -> dict[str, RougeScore]:
+    """rouge1, rouge2 and rougeL of a hypothesis, on Porter-stemmed lower-case words."""
+    scores = _scorer().score(ref, hyp)
+    return {kind: RougeScore(*map(float, scores[kind])) for kind in KINDS}

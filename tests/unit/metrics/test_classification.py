@@ -1,0 +1,87 @@
+"""Scores of classes, calibration and bootstrap intervals on small tables."""
+
+import numpy as np
+import pytest
+
+from biomedgpt_fairseq.metrics import bootstrap, classification
+
+GOLD, PREDICTED = [0, 0, 1, 2], [0, 1, 1, 1]
+
+
+def test_accuracy_and_f1():
+    assert classification.accuracy(GOLD, PREDICTED) == 0.5
+    per_class = [2 / 3, 0.5, 0.0]
+    assert classification.f1(GOLD, PREDICTED) == pytest.approx(sum(per_class) / 3)
+    weighted = (2 * per_class[0] + per_class[1]) / 4
+    assert classification.f1(GOLD, PREDICTED, "weighted") == pytest.approx(weighted)
+
+
+def test_confusion_matrix_has_gold_rows():
+    matrix = classification.confusion_matrix(GOLD, PREDICTED, 3)
+    assert matrix.tolist() == [[1, 1, 0], [0, 1, 0], [0, 1, 0]]
+    with pytest.raises(ValueError, match="0..1"):
+        classification.confusion_matrix(GOLD, PREDICTED, 2)
+
+
+def test_binary_auc_is_the_share_of_ordered_pairs():
+    probabilities = [[0.9, 0.1], [0.4, 0.6], [0.5, 0.5], [0.2, 0.8]]
+    assert classification.auc([0, 0, 1, 1], probabilities) == pytest.approx(0.75)
+
+
+def test_auc_of_several_classes_leaves_absent_ones_out():
+    probabilities = [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.6, 0.3, 0.1]]
+    assert classification.auc([0, 1, 0], probabilities) == 1.0
+    assert np.isnan(classification.auc([0, 0, 0], probabilities))
+
+
+def test_reliability_bins_and_calibration_error():
+    got = classification.reliability([0.1, 0.2, 0.95, 1.0], [0, 1, 1, 1], num_bins=5)
+    assert got.counts.tolist() == [2, 0, 0, 0, 2]
+    assert got.accuracy[0] == 0.5 and got.confidence[4] == pytest.approx(0.975)
+    assert np.isnan(got.accuracy[1])
+    assert got.expected_error == pytest.approx(0.5 * 0.35 + 0.5 * 0.025)
+
+
+@pytest.mark.parametrize("confidence", [[1.2, 0.1], [0.5]])
+def test_reliability_rejects_bad_input(confidence):
+    with pytest.raises(ValueError):
+        classification.reliability(confidence, [1, 0])
+
+
+@pytest.mark.parametrize("score", [classification.accuracy, classification.f1])
+def test_unequal_or_empty_vectors_raise(score):
+    with pytest.raises(ValueError, match="one length"):
+        score([0, 1], [0])
+    with pytest.raises(ValueError, match="one length"):
+        score([], [])
+
+
+def test_auc_checks_its_table():
+    with pytest.raises(ValueError, match="gold classes"):
+        classification.auc([0, 2], [[0.5, 0.5], [0.5, 0.5]])
+    with pytest.raises(ValueError, match="scores"):
+        classification.auc([0, 1], [0.5, 0.5])
+
+
+def test_mean_interval_is_seeded_and_holds_the_mean(monkeypatch):
+    values = np.arange(200) % 2
+    first = bootstrap.mean_interval(values, seed=1)
+    assert first == bootstrap.mean_interval(values, seed=1)
+    assert first.low < first.value == 0.5 < first.high
+    assert first.high - first.low == pytest.approx(4 * 0.5 / 200**0.5, rel=0.1)
+    monkeypatch.setattr(bootstrap, "CHUNK_ELEMENTS", 1000)
+    assert bootstrap.mean_interval(values, seed=1).value == 0.5
+
+
+def test_interval_of_any_metric_ignores_undefined_resamples():
+    values = np.array([0.0, 1.0, np.nan])
+    got = bootstrap.interval(lambda rows: float(values[rows].mean()), 3, seed=0, draws=200)
+    assert np.isnan(got.value) and 0 <= got.low <= got.high <= 1
+    nothing = bootstrap.interval(lambda rows: float("nan"), 3, seed=0, draws=5)
+    assert np.isnan(nothing.low)
+
+
+def test_bootstrap_needs_rows_draws_and_a_level():
+    for args in ((0, 10, 0.95), (3, 0, 0.95), (3, 10, 1.0)):
+        with pytest.raises(ValueError, match="at least one row"):
+            bootstrap.interval(lambda rows: 0.0, args[0], 0, args[1], args[2])
