@@ -39,15 +39,14 @@ class WarmupRatioOptions(PolynomialDecayLRScheduleConfig):
 class WarmupRatioSchedule(PolynomialDecayLRSchedule):
     """Linear warm-up over W updates, then polynomial decay until update U.
 
-    Like stock fairseq and the original, each epoch begins with the undecayed rate, which the first
-    update of the epoch still uses.
+    `step_begin_epoch` gives the undecayed rate, as in stock fairseq and the original; the trainer
+    follows it with `step_update`, so that update n + 1 uses the rate of n, which is 0 at n = 0.
     """
 
     def __init__(self, cfg: WarmupRatioOptions, optimizer: Any) -> None:
         super().__init__(cfg, optimizer)
         if not 0 <= cfg.warmup_ratio <= 1:
             raise ValueError(f"--warmup-ratio {cfg.warmup_ratio} must lie in [0, 1]")
-        self._updates_of_open_epoch: Optional[int] = None
 
     def reinit(self, total_num_update: float, num_updates: int) -> None:
         """Plan W and U for a run of `total_num_update` updates, `num_updates` of them done.
@@ -70,18 +69,6 @@ class WarmupRatioSchedule(PolynomialDecayLRSchedule):
         elif self.cfg.warmup_ratio > 0:
             self.warmup_factor = 1.0 / warmup if warmup > 0 else 1.0
             self.optimizer.set_lr(self.warmup_factor * self.lr)
-
-    def continue_epoch(self, num_updates: int) -> None:
-        """Make the next epoch begin keep the decayed rate: that epoch is already under way."""
-        self._updates_of_open_epoch = num_updates
-
-    def step_begin_epoch(self, epoch: int) -> float:
-        """Set and return the rate of the first update of an epoch (or of its rest)."""
-        rate: float = super().step_begin_epoch(epoch)
-        if self._updates_of_open_epoch is not None:
-            rate = self.step_update(self._updates_of_open_epoch)
-            self._updates_of_open_epoch = None
-        return rate
 
 
 def planned_updates(
@@ -116,8 +103,6 @@ def plan_schedule(trainer: Any, epoch_itr: Any) -> None:
     )
     done = trainer.get_num_updates()
     schedule.reinit(total or schedule.cfg.total_num_update, done)
-    if done > 0 and epoch_itr.iterations_in_epoch > 0:
-        schedule.continue_epoch(done)
     logger.info(
         "learning rate: %d updates of warm-up, decay until update %d, %d updates done",
         schedule.cfg.warmup_updates,
