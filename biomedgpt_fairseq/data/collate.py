@@ -1,0 +1,151 @@
+"""Examples -> padded batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate, chain
+from typing import NotRequired, TypedDict
+
+import torch
+from torch import Tensor
+
+from biomedgpt_fairseq.data.composition import Example
+from biomedgpt_fairseq.text.vocab import Vocabulary
+
+
+class SparseAllowed(TypedDict):
+    """Allowed ids of every target position, position b * T + t having
+    ids[row_offsets[p] : row_offsets[p + 1]].
+
+    row_offsets: (B*T+1,) int64; ids: (M,) int64; size: (2,) int64, B and T;
+    free: (B, T) bool, padding, where everything is allowed.
+    """
+
+    row_offsets: Tensor
+    ids: Tensor
+    size: Tensor
+    free: Tensor
+
+
+class NetInput(TypedDict):
+    """Arguments of the model.
+
+    src_tokens (B, S), src_lengths (B,), prev_output_tokens (B, T) int64;
+    patch_images (B, 3, R, R) float32; patch_masks (B,) bool, true: the image is real;
+    code_masks (B,) bool, true: the target is image codes.
+    """
+
+    src_tokens: Tensor
+    src_lengths: Tensor
+    prev_output_tokens: Tensor
+    patch_images: NotRequired[Tensor]
+    patch_masks: NotRequired[Tensor]
+    code_masks: NotRequired[Tensor]
+
+
+class Batch(TypedDict):
+    """A batch as the criterion, the generator and the trainer take it.
+
+    id: row ids; ntokens: target tokens that count; target (B, T) int64; conf (B,) float32;
+    decoder_prompts: with bos; prefix_tokens (B, t) int64: prompts without bos and eos.
+    """
+
+    id: list[str]
+    nsentences: int
+    ntokens: int
+    target: Tensor
+    net_input: NetInput
+    conf: NotRequired[Tensor]
+    ref_dict: NotRequired[list[dict[str, float]]]
+    target_strs: NotRequired[list[str]]
+    decoder_prompts: NotRequired[list[list[int]]]
+    prefix_tokens: NotRequired[Tensor]
+    constraint_masks: NotRequired[SparseAllowed]
+
+
+def collate(examples: Sequence[Example], pad: int, with_constraints: bool) -> Batch:
+    """Batch of at least one example; right-padded.  Optional keys are there when examples have
+    them; an example without image beside some with image raises ValueError.
+    """
+    if not examples:
+        raise ValueError("a batch needs at least one example")
+    target = pad_rows([e.target for e in examples], pad)
+    batch = Batch(
+        id=[e.row_id for e in examples],
+        nsentences=len(examples),
+        ntokens=int((target != pad).sum()),
+        target=target,
+        net_input=_net_input(examples, pad),
+    )
+    if any(e.conf is not None for e in examples):
+        batch["conf"] = torch.tensor([1.0 if e.conf is None else e.conf for e in examples])
+    if all(e.references is not None for e in examples):
+        batch["ref_dict"] = [e.references for e in examples if e.references is not None]
+    if all(e.target_text is not None for e in examples):
+        batch["target_strs"] = [e.target_text for e in examples if e.target_text is not None]
+    prompts = [e.prompt for e in examples if e.prompt is not None]
+    if len(prompts) == len(examples):
+        batch["decoder_prompts"] = prompts
+        forced = [[t for t in p if t not in (Vocabulary.bos, Vocabulary.eos)] for p in prompts]
+        if any(forced):
+            batch["prefix_tokens"] = pad_rows([torch.tensor(f).long() for f in forced], pad)
+    if with_constraints:
+        batch["constraint_masks"] = sparse_allowed(examples, target.size(1))
+    return batch
+
+
+def pad_rows(rows: Sequence[Tensor], pad: int) -> Tensor:
+    """Rows of different lengths -> (B, longest) with pad on the right."""
+    return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=pad)
+
+
+def sparse_allowed(examples: Sequence[Example], width: int) -> SparseAllowed:
+    """Allowed ids of all examples at T = width target positions.
+
+    Raises ValueError when an example has none.
+    """
+    positions: list[list[int]] = []
+    lengths = []
+    for example in examples:
+        if example.allowed is None:
+            raise ValueError(f"row {example.row_id}: constraints are wanted, but it has none")
+        lengths.append(len(example.allowed))
+        positions += example.allowed
+        positions += [[]] * (width - len(example.allowed))
+    offsets = list(accumulate((len(p) for p in positions), initial=0))
+    return SparseAllowed(
+        row_offsets=torch.tensor(offsets),
+        ids=torch.tensor(list(chain.from_iterable(positions)), dtype=torch.int64),
+        size=torch.tensor([len(examples), width]),
+        free=torch.arange(width) >= torch.tensor(lengths)[:, None],
+    )
+
+
+def dense_allowed(sparse: SparseAllowed, vocab_size: int) -> Tensor:
+    """Allowed ids as a mask (B, T, V) bool on the device of the input."""
+    free = sparse["free"]
+    batch, width = free.shape
+    offsets, ids = sparse["row_offsets"], sparse["ids"]
+    mask = free.reshape(-1, 1).repeat(1, vocab_size)  # (B*T, V)
+    positions = torch.arange(batch * width, device=ids.device)
+    # The output size is known, so that no synchronisation with the device is needed.
+    owner = positions.repeat_interleave(offsets.diff(), output_size=ids.numel())  # (M,)
+    mask[owner, ids] = True
+    return mask.view(batch, width, vocab_size)
+
+
+def _net_input(examples: Sequence[Example], pad: int) -> NetInput:
+    net_input = NetInput(
+        src_tokens=pad_rows([e.source for e in examples], pad),
+        src_lengths=torch.tensor([len(e.source) for e in examples]),
+        prev_output_tokens=pad_rows([e.prev_output for e in examples], pad),
+    )
+    images = [e.image for e in examples if e.image is not None]
+    if images:
+        if len(images) != len(examples):
+            raise ValueError("all examples of a batch, or none, must have an image")
+        net_input["patch_images"] = torch.stack(images)
+        net_input["patch_masks"] = torch.tensor([e.image_is_real for e in examples])
+    if any(e.is_code is not None for e in examples):
+        net_input["code_masks"] = torch.tensor([bool(e.is_code) for e in examples])
+    return net_input

@@ -1,0 +1,196 @@
+"""THE reader of tab-separated files: random access by row, shards, chosen columns.
+
+Rows end at `\\n` (one `\\r` before it is dropped), columns at a tab; no header, quoting or
+escaping; UTF-8.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import operator
+import os
+from collections.abc import Iterator, Sequence
+
+from biomedgpt_fairseq.data.errors import BadRow
+from biomedgpt_fairseq.data.tsv_index import load_offsets
+
+COLUMN_SEPARATOR = "\t"
+ROW_END = "\n"
+ENCODING = "utf-8"
+
+_TAB = COLUMN_SEPARATOR.encode()
+_HEAD_BYTES = 1 << 13
+
+
+class TsvReader:
+    """Rows of one file or of several, one after the other.
+
+    paths: a path, a comma-separated list of paths, or a sequence of paths.
+    selected_cols: comma-separated column indices, in the order in which they are wanted; None: all.
+    `reader[i]` is row i in any order and from any process: files are read with pread, which moves
+    no shared position, and are opened again after pickling.
+    Raises FileNotFoundError for a missing file, ValueError for an empty one and for bad options.
+    """
+
+    def __init__(self, paths: str | Sequence[str], selected_cols: str | None = None) -> None:
+        listed = paths.split(",") if isinstance(paths, str) else list(paths)
+        self.paths = [path.strip() for path in listed if path.strip()]
+        if not self.paths:
+            raise ValueError(f"expected at least one TSV file, found {paths!r}")
+        self._columns = None if selected_cols is None else parse_columns(selected_cols)
+        self._shards = [_Shard(path) for path in self.paths]
+        self._ends = list(itertools.accumulate(len(shard) for shard in self._shards))
+        # Without a choice of columns, the first row says how many there are.
+        self._width = None if self._columns is not None else self._shards[0].num_columns()
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, index: int) -> list[str]:
+        """The selected columns of a row.
+
+        Raises IndexError outside [0, len), BadRow (a ValueError) for bad bytes or missing columns.
+        """
+        shard, row = self._find(index)
+        cells = shard.text(row).split(COLUMN_SEPARATOR)
+        if self._columns is None:
+            if len(cells) != self._width:
+                raise shard.error(
+                    row,
+                    f"expected {self._width} columns as in the first row, "
+                    f"found {len(cells)}; check the file for stray tabs",
+                )
+            return cells
+        try:
+            return [cells[column] for column in self._columns]
+        except IndexError:
+            raise self._too_few(shard, row, len(cells)) from None
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return (self[i] for i in range(len(self)))
+
+    def locate(self, index: int) -> tuple[str, int]:
+        """Path and row number (from 1) of a row."""
+        shard, row = self._find(index)
+        return shard.path, row + 1
+
+    def column(self, position: int) -> Iterator[str]:
+        """One of the selected columns of all rows, in order.
+
+        Cheaper than whole rows: of long rows, only as much is read as is needed to find the cell.
+        """
+        column = position if self._columns is None else self._columns[position]
+        for shard in self._shards:
+            for row in range(len(shard)):
+                cell = shard.cell(row, column)
+                if cell is None:
+                    raise self._too_few(shard, row, shard.num_columns(row))
+                yield cell
+
+    def _find(self, index: int) -> tuple[_Shard, int]:
+        position = operator.index(index)
+        if not 0 <= position < len(self):
+            raise IndexError(f"row {position} is outside of the {len(self)} rows")
+        number = bisect.bisect_right(self._ends, position)
+        return self._shards[number], position - (self._ends[number - 1] if number else 0)
+
+    def _too_few(self, shard: _Shard, row: int, found: int) -> BadRow:
+        needed = 1 + max(self._columns) if self._columns else self._width
+        chosen = ",".join(map(str, self._columns or []))
+        return shard.error(
+            row,
+            f"expected at least {needed} columns (--selected-cols {chosen}), "
+            f"found {found}; check --selected-cols and the file",
+        )
+
+
+class _Shard:
+    """One file with the offsets of its rows."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._offsets, self._stat = load_offsets(path)
+        self._file: int | None = None
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def __getstate__(self) -> dict[str, object]:
+        # A mapped index would travel as a copy; the receiving process maps it again.
+        return {"path": self.path}
+
+    def __setstate__(self, state: dict[str, str]) -> None:
+        self.__init__(state["path"])  # type: ignore[misc]
+
+    def __del__(self) -> None:
+        file = getattr(self, "_file", None)
+        if file is not None:
+            os.close(file)
+
+    def text(self, row: int) -> str:
+        """The row without its end."""
+        return self._decode(self._row(row), row)
+
+    def cell(self, row: int, column: int) -> str | None:
+        """One column of a row; None when the row has fewer."""
+        start, end = int(self._offsets[row]), int(self._offsets[row + 1])
+        if end - start > _HEAD_BYTES:
+            cells = self._read(start, start + _HEAD_BYTES).split(_TAB, column + 1)
+            if len(cells) > column + 1:
+                return self._decode(cells[column], row)
+        cells = self._row(row).split(_TAB, column + 1)
+        return self._decode(cells[column], row) if len(cells) > column else None
+
+    def num_columns(self, row: int = 0) -> int:
+        """Number of columns of a row."""
+        return self._row(row).count(_TAB) + 1
+
+    def error(self, row: int, reason: str) -> BadRow:
+        """The error that names this file and the row."""
+        return BadRow(reason, self.path, row + 1)
+
+    def _decode(self, raw: bytes, row: int) -> str:
+        try:
+            return raw.decode(ENCODING)
+        except UnicodeDecodeError as error:
+            raise self.error(
+                row,
+                f"expected UTF-8 text, found {error.reason} "
+                f"({raw[error.start : error.end]!r} at byte {error.start})",
+            ) from None
+
+    def _row(self, row: int) -> bytes:
+        raw = self._read(int(self._offsets[row]), int(self._offsets[row + 1]))
+        if not raw.endswith(b"\n") and row + 1 < len(self):
+            raise ValueError(f"{self.path}: the file changed since it was opened; start again")
+        return raw.removesuffix(b"\n").removesuffix(b"\r")
+
+    def _descriptor(self) -> int:
+        if self._file is None:
+            self._file = os.open(self.path, os.O_RDONLY)
+            stat = os.fstat(self._file)
+            if (stat.st_size, stat.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns):
+                raise ValueError(f"{self.path}: the file changed since it was opened; start again")
+        return self._file
+
+    def _read(self, start: int, end: int) -> bytes:
+        parts = []
+        while start < end:
+            part = os.pread(self._descriptor(), end - start, start)
+            if not part:
+                raise ValueError(f"{self.path}: the file is shorter than its index; start again")
+            parts.append(part)
+            start += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def parse_columns(selected_cols: str) -> list[int]:
+    """Column indices of a comma-separated list.  Raises ValueError when it is not one."""
+    parts = [part.strip() for part in selected_cols.split(",")]
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise ValueError(
+            "--selected-cols must be comma-separated column indices from 0, "
+            f"found {selected_cols!r}"
+        )
+    return [int(part) for part in parts]
