@@ -18,7 +18,14 @@ class AnswerAccuracy:
     num_open: int
 
 
-def match_score(answer: str, references: Mapping[str, float], normalize: Normalize | None) -> float:
+def fold(answer: str) -> str:
+    """The form in which answers are compared: without outer spaces and case."""
+    return answer.strip().casefold()
+
+
+def match_score(
+    answer: str, references: Mapping[str, float], normalize: Normalize | None = fold
+) -> float:
     """Score of an answer: that of the best reference it equals, else 0.
 
     references: accepted answer -> score in [0, 1].  normalize: applied to both sides; None compares
@@ -32,17 +39,18 @@ def match_score(answer: str, references: Mapping[str, float], normalize: Normali
 
 
 def is_closed(references: Mapping[str, float]) -> bool:
-    """Whether the best reference is yes or no, which makes the question a closed one."""
-    if not references:
-        raise ValueError("a question without reference answers is neither closed nor open")
-    best = max(references, key=lambda text: references[text])
-    return best.strip().casefold() in CLOSED_ANSWERS
+    """Whether the best reference is yes or no, which makes the question a closed one.
+
+    A question without references is open.
+    """
+    best = max(references, key=lambda text: references[text], default="")
+    return fold(best) in CLOSED_ANSWERS
 
 
 def answer_accuracy(
     answers: Sequence[str],
     references: Sequence[Mapping[str, float]],
-    normalize: Normalize | None,
+    normalize: Normalize | None = fold,
     closed: Sequence[bool] | None = None,
 ) -> AnswerAccuracy:
     """Accuracy over all, closed and open questions.
