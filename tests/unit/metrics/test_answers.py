@@ -4,7 +4,6 @@ import pytest
 
 from biomedgpt_fairseq.metrics.answers import answer_accuracy, is_closed, match_score
 
-
 REFERENCES = [{"yes": 1.0}, {"Liver mass": 0.6, "cyst": 0.3}, {"no": 1.0}, {"left lung": 1.0}]
 
 
