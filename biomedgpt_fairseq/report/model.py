@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from biomedgpt_fairseq.metrics.classification import Reliability
+
 
 @dataclass(frozen=True)
 class Row:
@@ -57,17 +59,6 @@ class Confusion:
 
     labels: tuple[str, ...]
     counts: NDArray[np.int64]  # (L, L)
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """Confidence against share of right answers, per bin of confidence."""
-
-    confidence: NDArray[np.float64]  # (M,) mean of the bin, NaN where it is empty
-    accuracy: NDArray[np.float64]  # (M,)
-    counts: NDArray[np.int64]  # (M,)
-    error: float
-    """Expected calibration error: mean gap, weighted by the counts."""
 
 
 @dataclass(frozen=True)

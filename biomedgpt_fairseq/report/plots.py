@@ -12,7 +12,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from biomedgpt_fairseq.report.model import Confusion, Curve, Reliability
+from biomedgpt_fairseq.metrics.classification import Reliability
+from biomedgpt_fairseq.report.model import Confusion, Curve
 
 ACCENT = "#2a7f9e"
 SECOND = "#d1772c"
@@ -142,7 +143,7 @@ def reliability_plot(reliability: Reliability) -> str:
             ms=5,
         )
         top.set(title="Reliability", ylabel="accuracy", ylim=(0, 1.02), xlim=(0, 1))
-        top.text(0.03, 0.93, f"calibration error {reliability.error:.3f}", va="top")
+        top.text(0.03, 0.93, f"calibration error {reliability.expected_error:.3f}", va="top")
         top.tick_params(labelbottom=False)
         bottom.bar(centres, reliability.counts, width=0.92 / bins, color=SECOND, alpha=0.6)
         bottom.set(xlabel="confidence", ylabel="rows", xlim=(0, 1))

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from biomedgpt_fairseq.report.model import Row
-from biomedgpt_fairseq.text.normalize import normalize_answer
-
-
-def credit(references: Mapping[str, float], answer: str) -> float:
-    """Score in [0, 1] of an answer: that of the reference it equals but for case and outer spaces.
-
-    Original: exact comparison, so that an answer with a stray space could never be right.
-    """
-    wanted = normalize_answer(answer)
-    scores = [score for text, score in references.items() if normalize_answer(text) == wanted]
-    return max(scores, default=0.0)
 
 
 def prediction_line(row: Row) -> dict[str, Any]:

@@ -6,12 +6,12 @@ import pytest
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 
+from biomedgpt_fairseq.metrics.classification import reliability  # noqa: E402
 from biomedgpt_fairseq.report.html import render  # noqa: E402
 from biomedgpt_fairseq.report.model import (  # noqa: E402
     Confusion,
     Curve,
     Measure,
-    Reliability,
     ReportData,
     Row,
     ShownExample,
@@ -38,9 +38,7 @@ def data() -> ReportData:
         ],
         best_metric="vqa_score",
         confusion=Confusion(("no", "cost $5 & $6 <b>"), np.array([[3, 1], [0, 2]])),
-        reliability=Reliability(
-            np.array([np.nan, 0.8]), np.array([np.nan, 0.5]), np.array([0, 6]), 0.3
-        ),
+        reliability=reliability([0.8, 0.8, 0.9], [1, 0, 1], num_bins=4),
         worst=[ShownExample(row, "is it normal?", "data:image/png;base64,AAAA")],
     )
 

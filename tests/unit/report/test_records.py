@@ -1,21 +1,9 @@
 import pytest
 
 from biomedgpt_fairseq.report.model import Row
-from biomedgpt_fairseq.report.records import credit, prediction_line, released_records
+from biomedgpt_fairseq.report.records import prediction_line, released_records
 
 ROW = Row("12", "No", -0.25, "no", 1.0, references={"no": 1.0})
-
-
-@pytest.mark.parametrize(
-    ("answer", "score"),
-    [("left lung", 0.6), (" Left LUNG ", 0.6), ("right lung", 0.3), ("lung", 0.0), ("", 0.0)],
-)
-def test_credit_ignores_case_and_outer_spaces(answer: str, score: float) -> None:
-    assert credit({"left lung ": 0.6, "right lung": 0.3}, answer) == score
-
-
-def test_credit_is_the_best_of_equal_references() -> None:
-    assert credit({"Yes": 0.3, "yes": 0.9}, "YES") == 0.9
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,92 @@
+"""Options stored in a checkpoint -> options of today's tasks.
+
+Released files hold them as a pickled argparse.Namespace (`args`), as an omegaconf config or plain
+containers (`cfg`), or not at all.
+"""
+
+import json
+import logging
+import re
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Optional
+
+from fairseq.tasks import TASK_DATACLASS_REGISTRY
+from omegaconf import OmegaConf
+
+logger = logging.getLogger(__name__)
+
+Options = dict[str, Any]
+_REFERENCE = re.compile(r"\$\{([\w.]+)\}")
+
+
+@dataclass(frozen=True)
+class SavedOptions:
+    """Options stored in a checkpoint, plain values only; all empty when the file holds none."""
+
+    task_name: Optional[str]
+    task: Options
+    model: Options
+    log_file: Optional[str] = None
+
+
+def saved_options(state: Mapping[str, Any]) -> SavedOptions:
+    """The options stored in a checkpoint, whatever their form."""
+    if state.get("args") is not None:
+        flat = _plain(state["args"])
+        return SavedOptions(flat.get("task"), flat, flat, flat.get("log_file"))
+    if state.get("cfg") is None:
+        return SavedOptions(None, {}, {})
+    root = {name: _plain(section) for name, section in _plain(state["cfg"]).items()}
+    task, model, common = (_resolve(root.get(name), root) for name in ("task", "model", "common"))
+    # A model without an option class is saved with all options of the run, its task's among them.
+    return SavedOptions(task.get("_name") or model.get("task"), task, model, common.get("log_file"))
+
+
+def task_options(name: str, saved: Options, overrides: Options) -> Any:
+    """Options of a task: its defaults, then the saved values, then the overrides.
+
+    Saved options that the task does not have are ignored with one log line.
+    """
+    if name not in TASK_DATACLASS_REGISTRY:
+        known = ", ".join(sorted(TASK_DATACLASS_REGISTRY))
+        raise ValueError(f"no task is called {name!r}; known: {known}")
+    options = TASK_DATACLASS_REGISTRY[name]()
+    known_names = {field.name for field in fields(options) if not field.name.startswith("_")}
+    given = {**saved, **overrides}
+    for key in known_names:
+        value = given.get(key, getattr(options, key))
+        if isinstance(value, str) and (reference := _REFERENCE.fullmatch(value)):
+            # The default points into the options of a whole run, such as ${common.seed}.
+            value = given.get(reference[1].rpartition(".")[2])
+        setattr(options, key, json.dumps(value) if isinstance(value, dict) else value)
+    ignored = sorted(key for key in set(saved) - known_names if not key.startswith("_"))
+    if ignored:
+        logger.info("saved options without effect on task %s: %s", name, ", ".join(ignored))
+    return options
+
+
+def _plain(options: Any) -> Any:
+    """Namespace or omegaconf config -> dict; nothing is resolved or called."""
+    if isinstance(options, Namespace):
+        return dict(vars(options))
+    if OmegaConf.is_config(options):
+        return OmegaConf.to_container(options, resolve=False, enum_to_str=True)
+    return options
+
+
+def _resolve(section: Any, root: Options) -> Options:
+    """Replace references such as ${task.num_bins} by what they name; drop those to nowhere."""
+    resolved = {}
+    for key, value in (section if isinstance(section, dict) else {}).items():
+        match = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
+        if match is None:
+            resolved[key] = value
+            continue
+        node: Any = root
+        for part in match[1].split("."):
+            node = node.get(part) if isinstance(node, dict) else None
+        if node is not None:
+            resolved[key] = node
+    return resolved
