@@ -3,8 +3,6 @@
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from rouge_score import rouge_scorer
-
 KINDS = ("rouge1", "rouge2", "rougeL")
 
 
@@ -18,6 +16,9 @@ class RougeScore(NamedTuple):
 
 @lru_cache(maxsize=1)
 def _scorer() -> Any:
+    # Imported late: it pulls in nltk and scikit-learn, a second at the start of every program.
+    from rouge_score import rouge_scorer
+
     return rouge_scorer.RougeScorer(list(KINDS), use_stemmer=True)
 
 

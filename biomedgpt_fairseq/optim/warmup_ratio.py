@@ -96,8 +96,8 @@ def plan_schedule(trainer: Any, epoch_itr: Any) -> None:
         return
     total = planned_updates(
         len(epoch_itr),
-        options.max_epoch,
-        options.max_update,
+        options.max_epoch or 0,
+        options.max_update or 0,
         options.update_freq,
         options.skip_remainder_batch,
     )
