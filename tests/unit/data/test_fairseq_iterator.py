@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("fairseq")
+
+from biomedgpt_fairseq.data.errors import BadRow
+from biomedgpt_fairseq.data.examples import Example
+from biomedgpt_fairseq.data.fairseq_dataset import RowDataset
+from biomedgpt_fairseq.data.fairseq_iterator import BatchOptions, RowBatchIterator
+
+
+def build(row: int, rng: np.random.Generator, index: int) -> Example:
+    """target_text tells which process built it, source holds the row's random number."""
+    if row < 0:
+        raise BadRow("negative")
+    number = torch.tensor([int(rng.integers(4, 1 << 40))])
+    tokens = torch.tensor([0, 2])
+    return Example(str(row), number, tokens, tokens, None, target_text=str(os.getpid()))
+
+
+def dataset(num_rows: int, **options: Any) -> RowDataset:
+    return RowDataset(list(range(num_rows)), build, pad=1, **{"shuffle": True, **options})
+
+
+def read(iterator: RowBatchIterator) -> list[list[tuple[str, int]]]:
+    """(row id, random number) of all rows of the next epoch, by batch."""
+    return [
+        list(zip(b["id"], b["net_input"]["src_tokens"].flatten().tolist(), strict=True))
+        if b
+        else []
+        for b in iterator.next_epoch_itr()
+    ]
+
+
+def test_workers_give_what_one_process_gives() -> None:
+    rows = dataset(23)
+    alone = RowBatchIterator(rows, BatchOptions(4))
+    parallel = RowBatchIterator(rows, BatchOptions(4, num_workers=2))
+    for _ in range(3):
+        assert read(alone) == read(parallel)
+
+
+def test_workers_stay_alive_over_epochs() -> None:
+    iterator = RowBatchIterator(dataset(16), BatchOptions(2, num_workers=2))
+    processes = [
+        {pid for batch in iterator.next_epoch_itr() for pid in batch["target_strs"]}
+        for _ in range(3)
+    ]
+    assert processes[0] == processes[1] == processes[2]
+    assert len(processes[0]) == 2
+    assert str(os.getpid()) not in processes[0]
+
+
+def test_epochs_differ_in_order_and_randomness() -> None:
+    iterator = RowBatchIterator(dataset(10), BatchOptions(10))
+    first, second = read(iterator), read(iterator)
+    assert [r for r, _ in first[0]] != [r for r, _ in second[0]]
+    assert set(first[0]).isdisjoint(second[0])
+
+
+def test_evaluation_is_the_same_in_every_epoch() -> None:
+    iterator = RowBatchIterator(dataset(5, shuffle=False), BatchOptions(2))
+    first = read(iterator)
+    assert read(iterator) == first
+    assert [[r for r, _ in batch] for batch in first] == [["0", "1"], ["2", "3"], ["4"]]
+
+
+def test_abandoned_epoch_leaves_nothing_behind() -> None:
+    iterator = RowBatchIterator(dataset(40, shuffle=False), BatchOptions(2, num_workers=2))
+    next(iterator.next_epoch_itr())
+    assert [r for batch in read(iterator) for r, _ in batch] == [str(i) for i in range(40)]
+
+
+def test_first_batch_is_the_head_of_the_order() -> None:
+    iterator = RowBatchIterator(dataset(9), BatchOptions(4, num_shards=2, shard_id=1))
+    assert iterator.first_batch["id"] == [str(i) for i in iterator.dataset.ordered_indices()[:4]]
+
+
+def test_remainder_is_skipped_on_request() -> None:
+    iterator = RowBatchIterator(dataset(11), BatchOptions(2, num_shards=2, skip_remainder=True))
+    assert [len(batch) for batch in read(iterator)] == [2, 2] == [2] * len(iterator)
+
+
+def test_error_in_a_worker_keeps_type_and_place() -> None:
+    rows = RowDataset([1, -1], build, pad=1)
+    iterator = RowBatchIterator(rows, BatchOptions(2, num_workers=1))
+    with pytest.raises(BadRow, match="row:2: negative"):
+        read(iterator)
+
+
+def test_bad_rows_of_workers_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    rows = RowDataset([0, -1, -1, 3], build, pad=1, on_bad_row="skip")
+    iterator = RowBatchIterator(rows, BatchOptions(1, num_workers=2))
+    assert [r for batch in read(iterator) for r, _ in batch] == ["0", "3", "3", "3"]
+    assert rows.bad_rows == 2
+    read(iterator)
+    assert "2 bad rows were replaced so far" in caplog.text
+
+
+def test_build_uses_an_iterator_again_for_the_same_data_only() -> None:
+    cache: dict[str, RowBatchIterator] = {}
+    rows = dataset(4)
+    first = RowBatchIterator.build(rows, cache, max_sentences=2, max_tokens=None, epoch=1)
+    assert RowBatchIterator.build(rows, cache, max_sentences=2, epoch=2) is first
+    assert RowBatchIterator.build(rows, cache, max_sentences=4) is not first
+    other = RowBatchIterator.build(dataset(4), cache, max_sentences=4, epoch=3)
+    assert other.next_epoch_idx == 3
+    assert list(cache.values()) == [other]
+
+
+def test_batch_size_is_required() -> None:
+    with pytest.raises(ValueError, match="--batch-size must be given"):
+        RowBatchIterator.build(dataset(4), {}, max_tokens=100)
+    with pytest.raises(ValueError, match="--batch-size must be positive"):
+        RowBatchIterator(dataset(4), BatchOptions(0))
