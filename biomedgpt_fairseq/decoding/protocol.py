@@ -1,0 +1,58 @@
+"""What decoding asks of a model; nothing else of it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from torch import Tensor
+
+NetInput = Mapping[str, Any]
+"""Arguments of the model: src_tokens (B, S) and what else its encoder takes."""
+
+
+class Decodable(Protocol):
+    """A model that decodes step by step; N = B * beam rows, those of one sample adjacent.
+
+    A state belongs to the model that made it and is changed in place.
+    """
+
+    max_target_positions: int
+    """Longest decoder input, bos included."""
+
+    def start_decoding(
+        self, net_input: NetInput, beam: int, max_length: int, code_mask: bool = False
+    ) -> Any:
+        """State after the encoder has run, with room for max_length decoder inputs per row.
+
+        code_mask: the rows are image codes, not text.
+        """
+        ...
+
+    def decode_step(self, tokens: Tensor, state: Any) -> Tensor:
+        """Logits (N, V) after whole prefixes (N, t) that begin with bos."""
+        ...
+
+    def reorder(self, state: Any, order: Tensor) -> None:
+        """Let row i continue what was row order[i]; order: (N,) int64, within samples."""
+        ...
+
+    def keep_samples(self, state: Any, kept: Tensor) -> None:
+        """Drop all samples but kept: (B',) int64."""
+        ...
+
+
+class Scorable(Protocol):
+    """A model that takes whole decoder inputs, for teacher forcing."""
+
+    def encode(self, net_input: NetInput) -> Any:
+        """Encoder output of B samples."""
+        ...
+
+    def expand(self, encoder_out: Any, n: int) -> Any:
+        """Encoder output of B * n rows, each sample n times in a row."""
+        ...
+
+    def forward_decoder(self, prev_output_tokens: Tensor, encoder_out: Any) -> Tensor:
+        """Logits (N, T, V) of decoder inputs (N, T)."""
+        ...

@@ -1,0 +1,68 @@
+"""What a search tells its processors, and what a processor is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+Space = Literal["logits", "lprobs"]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The hypotheses being continued, N of them.
+
+    tokens: (N, t+1) int64, bos first.  sample: (N,) int64, place in the original batch.
+    parent: (N,) int64, which row of the step before each one continues; None in the first step.
+    """
+
+    tokens: Tensor
+    sample: Tensor
+    parent: Tensor | None
+
+    @property
+    def step(self) -> int:
+        """t: tokens so far, without bos."""
+        return self.tokens.size(1) - 1
+
+
+class Prompt:
+    """Forced start of each sample's hypotheses.
+
+    tokens: (B, p) int64 without bos; pad: the position is free.  From an eos on everything is
+    free: forced, it would end the hypothesis before its answer.
+    """
+
+    def __init__(self, tokens: Tensor, pad: int, eos: int) -> None:
+        ended = tokens.eq(eos).cumsum(1).gt(0)
+        self.pad = pad
+        self.tokens = tokens.masked_fill(ended, pad)
+        self.lengths = self.tokens.ne(pad).sum(1)  # (B,)
+        self.longest: int = max(self.lengths.tolist(), default=0)
+        self.width: int = tokens.size(1)
+        """Columns, the free ones included."""
+
+    def forced(self, rows: Rows) -> Tensor | None:
+        """Token (N,) each row must take now, pad: free; None behind the last column."""
+        if rows.step >= self.width:
+            return None
+        return self.tokens[rows.sample, rows.step]
+
+    def is_over(self, rows: Rows) -> Tensor:
+        """(N,) bool: the row has taken all its forced tokens."""
+        return self.lengths[rows.sample] <= rows.step
+
+
+class Processor:
+    """Base: acts on log-probabilities, keeps no state."""
+
+    acts_on: Space = "lprobs"
+
+    def advance(self, rows: Rows) -> None:
+        """Follow the hypotheses; called once a step, before any call."""
+
+    def __call__(self, rows: Rows, scores: Tensor) -> Tensor:
+        """Scores (N, V) of the next token -> scores (N, V)."""
+        raise NotImplementedError(f"{type(self).__name__} must define __call__")
