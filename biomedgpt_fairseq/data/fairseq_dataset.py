@@ -66,7 +66,8 @@ class RowDataset(FairseqDataset):  # type: ignore[misc]
         self.on_bad_row = on_bad_row
         self.epoch = 1
         # Shared with worker processes, and safe there: a row's flag is only ever set.
-        self._flags = torch.zeros(len(reader), dtype=torch.uint8).share_memory_()
+        self._flags = torch.zeros(len(reader), dtype=torch.uint8)
+        self._flags.share_memory_()  # type: ignore[no-untyped-call]
 
     def __len__(self) -> int:
         return len(self.reader)

@@ -104,6 +104,7 @@ class RowBatchIterator(EpochBatchIterator):  # type: ignore[misc]
             skip_remainder_batch=options.skip_remainder,
         )
         self.batches.start_epoch(self.epoch, 0)
+        self.dataloader: DataLoader[Any] | None = None
         self._first_batch: Batch | dict[str, Any] | None = None
 
     @classmethod
@@ -183,7 +184,7 @@ class RowBatchIterator(EpochBatchIterator):  # type: ignore[misc]
             os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         return DataLoader(
             self.dataset,
-            batch_sampler=self.batches,  # type: ignore[arg-type]
+            batch_sampler=self.batches,
             collate_fn=self.collate_fn,
             num_workers=workers,
             pin_memory=torch.cuda.is_available(),

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from biomedgpt_fairseq.data.collate import collate, dense_allowed
+from biomedgpt_fairseq.data.examples import Example
+
+PAD = 1
+SHORT = Example(
+    "a", torch.tensor([0, 5, 2]), torch.tensor([0, 7]), torch.tensor([7, 2]), None,
+    prompt=[0], allowed=[[7, 9], [2]],
+)  # fmt: skip
+LONG = Example(
+    "b", torch.tensor([0, 5, 6, 2]), torch.tensor([0, 5, 8]), torch.tensor([PAD, 8, 2]), None,
+    prompt=[0, 5], allowed=[[], [8], [2]],
+)  # fmt: skip
+
+
+def test_rows_are_padded_on_the_right() -> None:
+    batch = collate([SHORT, LONG], PAD, with_constraints=False)
+    net_input = batch["net_input"]
+    assert net_input["src_tokens"].tolist() == [[0, 5, 2, PAD], [0, 5, 6, 2]]
+    assert net_input["src_lengths"].tolist() == [3, 4]
+    assert net_input["prev_output_tokens"].tolist() == [[0, 7, PAD], [0, 5, 8]]
+    assert batch["target"].tolist() == [[7, 2, PAD], [PAD, 8, 2]]
+    assert (batch["id"], batch["nsentences"], batch["ntokens"]) == (["a", "b"], 2, 4)
+
+
+def test_optional_keys_are_there_only_when_examples_have_them() -> None:
+    plain = replace(SHORT, prompt=None)
+    assert set(collate([plain], PAD, False)) == {
+        "id", "nsentences", "ntokens", "target", "net_input"
+    }  # fmt: skip
+    full = replace(SHORT, conf=0.5, references={"x": 1.0}, target_text="x")
+    batch = collate([full, replace(full, conf=None)], PAD, False)
+    assert batch["conf"].tolist() == [0.5, 1.0]
+    assert batch["ref_dict"] == [{"x": 1.0}] * 2
+    assert batch["target_strs"] == ["x", "x"]
+
+
+def test_prefixes_have_neither_bos_nor_eos() -> None:
+    source = replace(LONG, prompt=[0, 5, 6, 2])
+    batch = collate([SHORT, source], PAD, False)
+    assert batch["decoder_prompts"] == [[0], [0, 5, 6, 2]]
+    assert batch["prefix_tokens"].tolist() == [[PAD, PAD], [5, 6]]
+    assert "prefix_tokens" not in collate([SHORT], PAD, False)
+
+
+def test_images_and_masks_are_stacked() -> None:
+    real = replace(SHORT, image=torch.ones(3, 2, 2))
+    blank = replace(SHORT, image=torch.zeros(3, 2, 2), image_is_real=False, is_code=True)
+    net_input = collate([real, blank], PAD, False)["net_input"]
+    assert net_input["patch_images"].shape == (2, 3, 2, 2)
+    assert net_input["patch_masks"].tolist() == [True, False]
+    assert net_input["code_masks"].tolist() == [False, True]
+    with pytest.raises(ValueError, match="all examples of a batch"):
+        collate([real, SHORT], PAD, False)
+
+
+def test_dense_mask_allows_everything_in_padding_and_nothing_in_prompts() -> None:
+    batch = collate([SHORT, LONG], PAD, with_constraints=True)
+    sparse = batch["constraint_masks"]
+    assert sparse["size"].tolist() == [2, 3]
+    assert not hasattr(sparse, "shape")
+    mask = dense_allowed(sparse, 10)
+    assert mask.dtype == torch.bool
+    allowed = [[row.nonzero().flatten().tolist() for row in sample] for sample in mask]
+    assert allowed == [[[7, 9], [2], list(range(10))], [[], [8], [2]]]
+
+
+def test_constraints_must_be_there_when_wanted() -> None:
+    with pytest.raises(ValueError, match="row a: constraints are wanted"):
+        collate([replace(SHORT, allowed=None)], PAD, with_constraints=True)
+
+
+def test_empty_batch_raises() -> None:
+    with pytest.raises(ValueError, match="at least one example"):
+        collate([], PAD, False)
