@@ -1,0 +1,134 @@
+"""A decoder with fixed logits, and scores of given sequences.
+
+Loaded by path (`runpy.run_path`), because test folders are no packages.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from biomedgpt_fairseq.text.vocab import Vocabulary
+
+BOS, PAD, EOS = 0, 1, 2
+
+
+def make_vocab(num_words: int, num_codes: int = 0, num_bins: int = 0) -> Vocabulary:
+    """Specials 0..3, words from 4 on, <mask>, codes, bins."""
+    return Vocabulary([str(i) for i in range(num_words)], num_codes, num_bins)
+
+
+class State:
+    """Decoder inputs cached so far, per row."""
+
+    def __init__(self, sources: list[tuple[int, ...]], beam: int, max_length: int) -> None:
+        self.sources, self.beam, self.max_length = sources, beam, max_length
+        self.cached: list[list[int]] = [[] for _ in range(len(sources) * beam)]
+
+
+class StubDecoder:
+    """Logits are a fixed random function of the sample's source text and the prefix.
+
+    Its cache is checked: a prefix must continue what reorder and keep_samples left in the row.
+    """
+
+    def __init__(self, vocab_size: int, seed: int = 0, max_target_positions: int = 64) -> None:
+        self.vocab_size, self.seed = vocab_size, seed
+        self.max_target_positions = max_target_positions
+        self.encoder_runs = 0
+        self.rows_decoded = 0
+        self.code_mask = False
+        self.table: dict[tuple[int, ...], list[float]] = {}
+        """Logits after these prefixes (with bos), whatever the source."""
+
+    def logits(self, source: Sequence[int], prefix: Sequence[int]) -> Tensor:
+        """(V,) float32."""
+        key = tuple(prefix)
+        if key in self.table:
+            return torch.tensor(self.table[key])
+        seed = zlib.crc32(repr((self.seed, tuple(source), key)).encode())
+        values = np.random.RandomState(seed).standard_normal(self.vocab_size) * 2
+        return torch.from_numpy(values).float()
+
+    def _sources(self, net_input: Mapping[str, Any]) -> list[tuple[int, ...]]:
+        self.encoder_runs += 1
+        return [tuple(t for t in row if t != PAD) for row in net_input["src_tokens"].tolist()]
+
+    def start_decoding(
+        self, net_input: Mapping[str, Any], beam: int, max_length: int, code_mask: bool = False
+    ) -> State:
+        self.code_mask = code_mask
+        return State(self._sources(net_input), beam, max_length)
+
+    def decode_step(self, tokens: Tensor, state: State) -> Tensor:
+        rows = tokens.tolist()
+        assert len(rows) == len(state.cached)
+        assert tokens.size(1) <= state.max_length
+        assert all(row[: len(old)] == old for row, old in zip(rows, state.cached, strict=True))
+        state.cached = rows
+        self.rows_decoded += len(rows)
+        return torch.stack(
+            [self.logits(state.sources[i // state.beam], row) for i, row in enumerate(rows)]
+        )
+
+    def reorder(self, state: State, order: Tensor) -> None:
+        picked = order.tolist()
+        assert len(picked) == len(state.cached)
+        assert all(i // state.beam == j // state.beam for i, j in enumerate(picked))
+        state.cached = [state.cached[j] for j in picked]
+
+    def keep_samples(self, state: State, kept: Tensor) -> None:
+        samples = kept.tolist()
+        state.cached = [
+            state.cached[s * state.beam + i] for s in samples for i in range(state.beam)
+        ]
+        state.sources = [state.sources[s] for s in samples]
+
+    def encode(self, net_input: Mapping[str, Any]) -> list[tuple[int, ...]]:
+        return self._sources(net_input)
+
+    def expand(self, encoder_out: list[tuple[int, ...]], n: int) -> list[tuple[int, ...]]:
+        return [source for source in encoder_out for _ in range(n)]
+
+    def forward_decoder(self, prev_output_tokens: Tensor, encoder_out: Any) -> Tensor:
+        rows = prev_output_tokens.tolist()
+        self.rows_decoded += len(rows)
+        return torch.stack(
+            [
+                torch.stack([self.logits(source, row[: t + 1]) for t in range(len(row))])
+                for source, row in zip(encoder_out, rows, strict=True)
+            ]
+        )
+
+
+def net_input(*sources: Sequence[int]) -> dict[str, Tensor]:
+    """Right-padded source texts."""
+    width = max(len(s) for s in sources)
+    rows = [[*s, *[PAD] * (width - len(s))] for s in sources]
+    return {"src_tokens": torch.tensor(rows)}
+
+
+def score_sequence(
+    decoder: StubDecoder,
+    source: Sequence[int],
+    tokens: Sequence[int],
+    allowed: Callable[[list[int]], Sequence[int]] | None = None,
+) -> list[float]:
+    """Log-probability of each token; allowed(tokens so far) -> ids to normalise over."""
+    found = []
+    for t, token in enumerate(tokens):
+        logits = decoder.logits(source, [BOS, *tokens[:t]]).double()
+        if allowed is not None:
+            ids = list(allowed(list(tokens[:t])))
+            found.append(
+                float(logits[token] - logits[ids].logsumexp(0)) if token in ids else -math.inf
+            )
+        else:
+            found.append(float(logits.log_softmax(0)[token]))
+    return found
