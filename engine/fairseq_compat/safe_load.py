@@ -1,0 +1,108 @@
+"""The loader of checkpoints: tensors, plain data and a short list of records; never code.
+
+A pickle can call any function while it is read.  torch's weights-only reader calls none but those on
+a list; `safe_globals` adds what fairseq's checkpoints hold.  Anything else is refused by name.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import warnings
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+
+from fairseq_compat.safe_globals import names_without_import, resolve
+
+logger = logging.getLogger(__name__)
+
+TRUST_SWITCH = "BIOMEDGPT_TRUST_CHECKPOINTS"
+
+Source = str | os.PathLike[str] | BinaryIO
+
+
+class UnsafeCheckpointError(pickle.UnpicklingError):
+    """The file needs functions or classes that are not on the list."""
+
+
+def load(path_or_file: Source, map_location: Any = None, mmap: bool | None = None) -> Any:
+    """What torch.save stored in the file, without running code from it.
+
+    map_location, mmap: as in torch.load.
+    Raises UnsafeCheckpointError, naming the refused globals.  With the environment variable
+    BIOMEDGPT_TRUST_CHECKPOINTS=1 such a file is loaded all the same, with a warning.
+    """
+    start = None if isinstance(path_or_file, str | os.PathLike) else path_or_file.tell()
+    try:
+        return _load_safely(path_or_file, map_location, mmap)
+    except UnsafeCheckpointError as error:
+        if os.environ.get(TRUST_SWITCH) != "1":
+            raise
+        warnings.warn(f"{TRUST_SWITCH}=1: running code from a checkpoint; {error}", stacklevel=2)
+        logger.warning("%s=1: running code from %s", TRUST_SWITCH, _name(path_or_file))
+    if start is not None and not isinstance(path_or_file, str | os.PathLike):
+        path_or_file.seek(start)
+    return torch.load(path_or_file, map_location=map_location, mmap=mmap, weights_only=False)
+
+
+def _load_safely(source: Source, map_location: Any, mmap: bool | None) -> Any:
+    names = _globals_of(source)
+    pairs, refused = resolve(names_without_import() if names is None else names)
+    if names is not None and refused:
+        raise UnsafeCheckpointError(_refusal(source, refused))
+    try:
+        with _allow(pairs):
+            return torch.load(source, map_location=map_location, mmap=mmap, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UnsafeCheckpointError(_refusal(source, [_reason(error)])) from error
+
+
+def _globals_of(source: Source) -> list[str] | None:
+    """Names in the file beyond torch's own list; None if they cannot be listed beforehand."""
+    listing = getattr(torch.serialization, "get_unsafe_globals_in_checkpoint", None)
+    if listing is None:  # torch < 2.6
+        return None
+    start = None if isinstance(source, str | os.PathLike) else source.tell()
+    try:
+        names: list[str] = listing(source)
+    except ValueError:  # a file in the format before torch 1.6
+        return None
+    finally:
+        if start is not None and not isinstance(source, str | os.PathLike):
+            source.seek(start)
+    return names
+
+
+def _allow(pairs: list[tuple[Any, str]]) -> AbstractContextManager[Any]:
+    safe_globals = getattr(torch.serialization, "safe_globals", None)
+    if safe_globals is None or not hasattr(torch.serialization, "get_unsafe_globals_in_checkpoint"):
+        # Older readers cannot be told names, and have a known hole (CVE-2025-32434).
+        logger.warning("torch %s cannot read checkpoints safely: use 2.6 or newer", torch.__version__)
+        return nullcontext()
+    context: AbstractContextManager[Any] = safe_globals(pairs)
+    return context
+
+
+def _reason(error: pickle.UnpicklingError) -> str:
+    """The line of torch's long message that names the global."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    named = [line for line in lines if "GLOBAL" in line or "reduce" in line or "object" in line]
+    return (named or lines or ["unreadable"])[0]
+
+
+def _refusal(source: Source, refused: list[str]) -> str:
+    return (
+        f"{_name(source)}: the checkpoint refers to code that is not known to be harmless: "
+        f"{', '.join(refused)}.  Nothing of it was run.  If you trust whoever made the file, set the "
+        f"environment variable {TRUST_SWITCH}=1 to load it all the same"
+    )
+
+
+def _name(source: Source) -> str:
+    if isinstance(source, str | os.PathLike):
+        return str(Path(source))
+    return str(getattr(source, "name", "checkpoint in memory"))

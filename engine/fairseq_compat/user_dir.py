@@ -1,0 +1,37 @@
+"""`--user-dir` takes a folder; an editable install is not beside fairseq, where a name is sought."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+
+from fairseq_compat.patch import Patch, prepend, swap
+
+
+def folder_of(user_dir: str) -> str:
+    """Absolute path of the folder; of the package, when there is no folder of that name."""
+    if not os.path.exists(user_dir) and user_dir.isidentifier():
+        spec = importlib.util.find_spec(user_dir)
+        if spec is not None and spec.submodule_search_locations:
+            return os.path.abspath(spec.submodule_search_locations[0])
+    return os.path.abspath(user_dir)
+
+
+def _edit(tree: ast.Module) -> None:
+    swap(
+        tree,
+        {"os.path.abspath(args.user_dir)": "_folder_of(args.user_dir)"},
+        inside="import_user_module",
+    )
+    prepend(tree, "from fairseq_compat.user_dir import folder_of as _folder_of")
+
+
+PATCHES = (
+    Patch(
+        name="user-dir-by-name",
+        module="fairseq.utils",
+        reason="--user-dir biomedgpt_fairseq: FileNotFoundError with an editable install",
+        edit=_edit,
+    ),
+)
