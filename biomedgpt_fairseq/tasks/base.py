@@ -4,7 +4,7 @@ import json
 import logging
 from argparse import Namespace
 from pathlib import Path
-from typing import Any, ClassVar, Dict, List, NamedTuple, Optional, Sequence, cast
+from typing import Any, ClassVar, Dict, List, NamedTuple, Optional, Sequence, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -38,7 +38,9 @@ from biomedgpt_fairseq.text.tokenizer import Tokenizer, load_tokenizer
 logger = logging.getLogger(__name__)
 
 TRAIN = "train"
-RowBuilder = staticmethod[[Sequence[str], int, RowTools, RowOptions, np.random.Generator], Example]
+RowBuilder: TypeAlias = (
+    "staticmethod[[Sequence[str], int, RowTools, RowOptions, np.random.Generator], Example]"
+)
 
 
 class Prediction(NamedTuple):
@@ -60,7 +62,7 @@ class BiomedTask(FairseqTask):
     """A task is a row of the instruction registry, a row builder and a metric."""
 
     instruction: ClassVar[str]
-    make_example: ClassVar[RowBuilder]
+    make_example: ClassVar["RowBuilder"]
     metric_name: ClassVar[str]
 
     def __init__(self, cfg: TaskOptions, tokenizer: Tokenizer) -> None:

@@ -28,7 +28,7 @@ class ClosedSetTask(BiomedTask):
 
     answer_column: ClassVar[Optional[int]] = None
     """Position of the answer among the selected columns; None: not checked before training."""
-    parse_answer: ClassVar[staticmethod[[str], str]] = staticmethod(str)
+    parse_answer: ClassVar["staticmethod[[str], str]"] = staticmethod(str)
     digits: ClassVar[int] = 4
     """Decimals of the logged metric."""
 
