@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# From nothing to an evaluated classifier: environment, synthetic data, training, HTML report.
+# Usage: bash run_scripts/quickstart.sh
+# Settings: RUN_DIR (default runs/quickstart), ROWS (training rows, default 3000), EPOCHS.
+set -euo pipefail
+case "${1:-}" in -h | --help) ;; *) bash "$(dirname "$0")/setup.sh" ;; esac
+SIZE=${SIZE:-micro}
+# shellcheck source=run_scripts/common.sh
+source "$(dirname "$0")/common.sh"
+show_help "$@"
+: "${RUN_DIR:=$ROOT/runs/quickstart}" "${ROWS:=3000}" "${PATCH:=64}"
+: "${LR:=1e-3}" "${EPOCHS:=12}" "${BATCH_SIZE:=32}" "${AUGMENTATION:=none}"
+DATA="$RUN_DIR/data" BPE_DIR="$RUN_DIR/vocabulary"
+
+if wants data; then
+  run biomedgpt phantoms --task classify --output "$DATA" --train "$ROWS" --valid 300 --test 300 --size "$PATCH" --seed "$SEED"
+  [ -d "$BPE_DIR" ] || run biomedgpt vocab train "$DATA/corpus.txt" --size 1000 --output "$BPE_DIR"
+fi
+source "$ROOT/run_scripts/image_classify/train_and_evaluate.sh"
