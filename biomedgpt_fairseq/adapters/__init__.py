@@ -1,0 +1,1 @@
+"""Adapters, prefix prompts, classification heads and trainable sets, attached from outside."""

@@ -1,0 +1,142 @@
+"""Multi-head attention with an additive bias and one factor per head.
+
+`attend` is the one place that chooses a kernel.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from biomedgpt_fairseq.config import ModelConfig
+from biomedgpt_fairseq.models.positions import position_scale, split_heads
+
+
+class KeyValue(NamedTuple):
+    """Keys and values, (B, H, S, h) each."""
+
+    keys: Tensor
+    values: Tensor
+
+    def append(self, later: KeyValue) -> KeyValue:
+        """Both, one after the other; a batch of one is shared by all rows."""
+        rows = later.keys.size(0)
+        return KeyValue(
+            *(torch.cat([a.expand(rows, -1, -1, -1), b], dim=2) for a, b in zip(self, later))
+        )
+
+
+class Cross(NamedTuple):
+    """What decoder rows look at in the encoder's output.
+
+    bias: (1 or B, H, T, S); padding: (B, S) bool.
+    """
+
+    keys_values: KeyValue
+    bias: Tensor
+    padding: Tensor | None
+
+
+def attend(
+    query: Tensor,
+    keys_values: KeyValue,
+    bias: Tensor,
+    padding: Tensor | None = None,
+    scale: float = 1.0,
+    dropout: float = 0.0,
+) -> Tensor:
+    """Softmax in float32 of query . key * scale + bias, times the values.
+
+    query: (N, H, T, h); keys, values: (B, H, S, h) with N a multiple of B: rows of one sample are
+    adjacent and share its keys.  bias: (1 or N, H, T, S), -inf where a pair must not meet.
+    padding: (B, S) bool, True for keys that no query may see.  Returns (N, H, T, h).
+    """
+    keys, values = keys_values
+    rows, samples = query.size(0), keys.size(0)
+    if rows != samples:
+        # The rows of a sample become more queries of it: its keys are read once, never copied.
+        shared = rows // samples
+        query = query.unflatten(0, (samples, shared)).transpose(1, 2).flatten(2, 3)
+        bias = bias.unsqueeze(1) if bias.size(0) == 1 else bias.unflatten(0, (samples, shared))
+        bias = bias.expand(-1, shared, -1, -1, -1).transpose(1, 2).flatten(2, 3)
+    if _fused(query, keys, bias):
+        if padding is not None:
+            bias = bias.masked_fill(padding[:, None, None, :], -torch.inf)
+        bias = bias.expand(samples, query.size(1), -1, -1)
+        context = F.scaled_dot_product_attention(
+            query, keys, values, attn_mask=bias, dropout_p=dropout, scale=scale
+        )
+    else:
+        context = _attend_plainly(query, keys_values, bias, padding, scale, dropout)
+    if rows != samples:
+        context = context.unflatten(2, (shared, -1)).transpose(1, 2).flatten(0, 1)
+    return context
+
+
+def _fused(query: Tensor, keys: Tensor, bias: Tensor) -> bool:
+    """Whether a fused kernel serves.
+
+    On a CPU none gives the bias its gradient; the fall-back keeps more for backward than our own.
+    """
+    if query.is_cuda:
+        return True
+    needs_grad = query.requires_grad or keys.requires_grad or bias.requires_grad
+    return not (torch.is_grad_enabled() and needs_grad)
+
+
+def _attend_plainly(
+    query: Tensor,
+    keys_values: KeyValue,
+    bias: Tensor,
+    padding: Tensor | None,
+    scale: float,
+    dropout: float,
+) -> Tensor:
+    """The same in separate steps; of the (B, H, T, S) tensors only the softmax is kept."""
+    scores = (query * scale) @ keys_values.keys.transpose(-1, -2)
+    scores += bias
+    if padding is not None:
+        scores = scores.masked_fill_(padding[:, None, None, :], -torch.inf)
+    narrow = scores.dtype in (torch.float16, torch.bfloat16)
+    weights = F.softmax(scores, dim=-1, dtype=torch.float32 if narrow else None)
+    if dropout:
+        weights = F.dropout(weights, dropout)
+    return weights.to(query.dtype) @ keys_values.values
+
+
+class MultiheadAttention(nn.Module):
+    """Projections around `attend`."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.scale = position_scale(config.head_dim, config.attn_scale_factor)
+        self.dropout = config.attention_dropout
+        self.c_attn = nn.Parameter(torch.ones(config.heads)) if config.scale_heads else None
+        self.k_proj = nn.Linear(config.dim, config.dim)
+        self.v_proj = nn.Linear(config.dim, config.dim)
+        self.q_proj = nn.Linear(config.dim, config.dim)
+        self.out_proj = nn.Linear(config.dim, config.dim)
+
+    def queries(self, x: Tensor) -> Tensor:
+        """(B, T, D) -> (B, H, T, h)."""
+        return split_heads(self.q_proj(x), self.heads)
+
+    def keys_values(self, x: Tensor) -> KeyValue:
+        """(B, S, D) -> (B, H, S, h) twice."""
+        return KeyValue(
+            split_heads(self.k_proj(x), self.heads), split_heads(self.v_proj(x), self.heads)
+        )
+
+    def forward(
+        self, query: Tensor, keys_values: KeyValue, bias: Tensor, padding: Tensor | None
+    ) -> Tensor:
+        """query (N, H, T, h) and the rest as `attend` wants it -> (N, T, D)."""
+        dropout = self.dropout if self.training else 0.0
+        context = attend(query, keys_values, bias, padding, self.scale, dropout)
+        if self.c_attn is not None:
+            context = context * self.c_attn[:, None, None]
+        return self.out_proj(context.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]

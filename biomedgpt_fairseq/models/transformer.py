@@ -1,0 +1,112 @@
+"""The whole network: encoder, decoder, tied output."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from biomedgpt_fairseq.config import ModelConfig
+from biomedgpt_fairseq.models.decoder import Decoder
+from biomedgpt_fairseq.models.encoder import Encoder, EncoderOutput
+from biomedgpt_fairseq.models.resnet import ResNet, get_trunk
+
+ENCODER_INPUTS = ("src_tokens", "patch_images", "patch_masks", "sample_patch_num")
+
+
+class UnifiedTransformer(nn.Module):
+    """Text and picture in, text, boxes or image codes out; all batch first."""
+
+    def __init__(self, encoder: Encoder, decoder: Decoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+
+    @property
+    def config(self) -> ModelConfig:
+        return self.decoder.config
+
+    @property
+    def max_target_positions(self) -> int:
+        """Longest decoder input, bos included."""
+        return self.config.max_target_positions
+
+    def forward(
+        self,
+        src_tokens: Tensor,
+        src_lengths: Tensor | None = None,
+        prev_output_tokens: Tensor | None = None,
+        code_masks: Tensor | None = None,
+        **inputs: Any,
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Logits (B, T, V) and {"inner_states": input and output of each decoder layer}.
+
+        inputs: those of `Encoder.encode`.  src_lengths: not needed, padding tells it.
+        """
+        if prev_output_tokens is None:
+            raise ValueError("prev_output_tokens is missing")
+        encoder_out = self.encoder.encode(src_tokens, **inputs)
+        features, states = self.decoder.decode(prev_output_tokens, encoder_out, code_masks)
+        return self.decoder.output_projection(features), {"inner_states": states}
+
+    def encode(self, net_input: Mapping[str, Any]) -> EncoderOutput:
+        """Run the encoder on the part of a batch's net_input that concerns it."""
+        inputs = {k: net_input[k] for k in ENCODER_INPUTS if net_input.get(k) is not None}
+        return self.encoder.encode(**inputs)
+
+    def expand(self, encoder_out: EncoderOutput, n: int) -> EncoderOutput:
+        """Each sample n times in a row: (B, ...) -> (B * n, ...)."""
+        p = encoder_out["positions"]
+        return EncoderOutput(
+            encoder_out=encoder_out["encoder_out"].repeat_interleave(n, dim=0),
+            padding_mask=encoder_out["padding_mask"].repeat_interleave(n, dim=0),
+            positions=p if p.size(0) == 1 else p.repeat_interleave(n, dim=0),
+            states=[],
+        )
+
+    def forward_decoder(
+        self,
+        prev_output_tokens: Tensor,
+        encoder_out: EncoderOutput,
+        code_masks: Tensor | None = None,
+    ) -> Tensor:
+        """Logits (N, T, V) of decoder inputs (N, T)."""
+        features, _ = self.decoder.decode(prev_output_tokens, encoder_out, code_masks)
+        return self.decoder.output_projection(features)  # type: ignore[no-any-return]
+
+
+def build_parts(
+    config: ModelConfig,
+    encoder_class: type[Encoder] = Encoder,
+    decoder_class: type[Decoder] = Decoder,
+) -> tuple[Encoder, Decoder]:
+    """Encoder and decoder with random weights that share their token embedding."""
+    embed_tokens = nn.Embedding(config.vocab_size, config.dim, padding_idx=config.pad)
+    trunk = ResNet(get_trunk(config.resnet), config.trunk_norm, config.resnet_drop_path)
+    encoder = encoder_class(config, embed_tokens, trunk)
+    decoder = decoder_class(config, embed_tokens)
+    encoder.apply(init_weights)
+    decoder.apply(init_weights)
+    return encoder, decoder
+
+
+def build_transformer(config: ModelConfig) -> UnifiedTransformer:
+    """The network with random weights."""
+    return UnifiedTransformer(*build_parts(config))
+
+
+@torch.no_grad()
+def init_weights(module: nn.Module) -> None:
+    """BERT's initial values: N(0, 0.02) for matrices and tables, zero for biases and padding."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        module.weight.normal_(0.0, 0.02)
+        if getattr(module, "bias", None) is not None:
+            module.bias.zero_()  # type: ignore[union-attr]
+        if getattr(module, "padding_idx", None) is not None:
+            module.weight[module.padding_idx].zero_()  # type: ignore[index]
+    elif isinstance(module, nn.Conv2d):
+        fan_out = module.out_channels * math.prod(module.kernel_size)
+        module.weight.normal_(0.0, math.sqrt(2.0 / fan_out))
