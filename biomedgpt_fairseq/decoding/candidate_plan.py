@@ -21,8 +21,8 @@ class PathChunk:
     """Some paths and the edges whose probabilities they give.
 
     paths: (n, D) int64, tokens from the root, padded by pad; D may be 0.
-    edge: (M,) edge numbers of the trie, those of one node adjacent.  path, depth: (M,) which path, and behind how many of its
-    tokens, the edge's origin lies.
+    edge: (M,) edge numbers of the trie, those of one node adjacent.
+    path, depth: (M,) on which path, and behind how many of its tokens, the edge's origin lies.
     """
 
     paths: Tensor
