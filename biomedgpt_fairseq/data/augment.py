@@ -18,6 +18,7 @@ from biomedgpt_fairseq.data.augment_ops import (
     rand_augment,
     random_augment,
 )
+from biomedgpt_fairseq.data.image import ImageScale
 
 Range = tuple[float, float]
 Box = tuple[int, int, int, int]
@@ -131,10 +132,10 @@ class ImageAugmentation:
             image = self._random_augment(image, rng)
         return image
 
-    def on_tensor(self, pixels: Tensor, rng: np.random.Generator) -> Tensor:
-        """Normalised (3, R, R) -> the same, possibly with a rectangle of noise."""
+    def on_pixels(self, pixels: Tensor, scale: ImageScale, rng: np.random.Generator) -> Tensor:
+        """(3, R, R) uint8 -> the same, or normalised with a rectangle of noise."""
         if self.config.erase > 0 and rng.random() < self.config.erase:
-            return erase_rectangle(pixels, rng)
+            return erase_rectangle(scale(pixels), rng)
         return pixels
 
 

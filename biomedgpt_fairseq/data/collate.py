@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import NotRequired, TypedDict
 
 import torch
 from torch import Tensor
+from torch.utils.data._utils.pin_memory import pin_memory
 
 from biomedgpt_fairseq.data.composition import Example
+from biomedgpt_fairseq.data.image import ImageScale
 from biomedgpt_fairseq.text.vocab import Vocabulary
 
 
@@ -63,10 +66,35 @@ class Batch(TypedDict):
     constraint_masks: NotRequired[SparseAllowed]
 
 
+@dataclass
+class PackedBatch:
+    """A batch on its way from a worker: images as bytes, to be normalised where they arrive."""
+
+    batch: Batch
+    image_scale: ImageScale | None
+
+    def unpack(self) -> Batch:
+        """The batch with images in float32."""
+        net_input = self.batch["net_input"]
+        if self.image_scale is not None:
+            net_input["patch_images"] = self.image_scale(net_input["patch_images"])
+        return self.batch
+
+    def pin_memory(self) -> Batch:
+        """Called by the loader's own thread, which so takes the work off the trainer's."""
+        pinned: Batch = pin_memory(self.unpack())  # type: ignore[no-untyped-call]
+        return pinned
+
+
 def collate(examples: Sequence[Example], pad: int, with_constraints: bool) -> Batch:
     """Batch of at least one example; right-padded.  Optional keys are there when examples have
     them; an example without image beside some with image raises ValueError.
     """
+    return pack(examples, pad, with_constraints).unpack()
+
+
+def pack(examples: Sequence[Example], pad: int, with_constraints: bool) -> PackedBatch:
+    """The batch of `collate` with images as bytes, if all are bytes of one scale."""
     if not examples:
         raise ValueError("a batch needs at least one example")
     target = pad_rows([e.target for e in examples], pad)
@@ -91,7 +119,7 @@ def collate(examples: Sequence[Example], pad: int, with_constraints: bool) -> Ba
             batch["prefix_tokens"] = pad_rows([torch.tensor(f).long() for f in forced], pad)
     if with_constraints:
         batch["constraint_masks"] = sparse_allowed(examples, target.size(1))
-    return batch
+    return PackedBatch(batch, _common_scale(examples))
 
 
 def pad_rows(rows: Sequence[Tensor], pad: int) -> Tensor:
@@ -140,12 +168,32 @@ def _net_input(examples: Sequence[Example], pad: int) -> NetInput:
         src_lengths=torch.tensor([len(e.source) for e in examples]),
         prev_output_tokens=pad_rows([e.prev_output for e in examples], pad),
     )
-    images = [e.image for e in examples if e.image is not None]
-    if images:
-        if len(images) != len(examples):
+    as_bytes = _common_scale(examples) is not None
+    images = [e.image if as_bytes else e.normalized_image() for e in examples]
+    present = [image for image in images if image is not None]
+    if present:
+        if len(present) != len(examples):
             raise ValueError("all examples of a batch, or none, must have an image")
-        net_input["patch_images"] = torch.stack(images)
+        net_input["patch_images"] = _stack_images(present)
         net_input["patch_masks"] = torch.tensor([e.image_is_real for e in examples])
     if any(e.is_code is not None for e in examples):
         net_input["code_masks"] = torch.tensor([bool(e.is_code) for e in examples])
     return net_input
+
+
+def _common_scale(examples: Sequence[Example]) -> ImageScale | None:
+    """The scale of all images, when all are bytes."""
+    scale = examples[0].image_scale
+    same = all(
+        e.image is not None and e.image.dtype == torch.uint8 and e.image_scale == scale
+        for e in examples
+    )
+    return scale if same else None
+
+
+def _stack_images(images: Sequence[Tensor]) -> Tensor:
+    """(3, R, R) each -> (B, 3, R, R)."""
+    if images[0].is_contiguous():
+        return torch.stack(list(images))
+    # Views of (R, R, 3): copied as they lie in memory, which is faster than reordering bytes.
+    return torch.stack([image.permute(1, 2, 0) for image in images]).permute(0, 3, 1, 2)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from biomedgpt_fairseq.data.errors import BadRow
+from biomedgpt_fairseq.data.image import ImageScale
 from biomedgpt_fairseq.text.instructions import Instruction
 from biomedgpt_fairseq.text.tokenizer import Tokenizer
 from biomedgpt_fairseq.text.trie import AnswerTrie
@@ -19,7 +20,9 @@ PromptType = Literal["none", "src", "prev_output"]
 
 
 class LoadImage(Protocol):
-    """Cell of an image column -> normalised tensor (3, R, R)."""
+    """Cell of an image column -> tensor (3, R, R): bytes, which `scale` normalises, or float32."""
+
+    scale: ImageScale
 
     def __call__(self, cell: str, rng: np.random.Generator) -> Tensor: ...
 
@@ -32,6 +35,7 @@ class Example:
     positions that only prompt; prompt: forced decoder start, bos included.
     allowed: ids allowed at each target position, empty for prompts; None without a closed set.
     truncated: whether text was cut to fit the position tables.
+    image: (3, R, R) float32, or uint8 with the `image_scale` that normalises it.
     """
 
     row_id: str
@@ -47,6 +51,13 @@ class Example:
     prompt: list[int] | None = None
     allowed: list[list[int]] | None = None
     truncated: bool = False
+    image_scale: ImageScale | None = None
+
+    def normalized_image(self) -> Tensor | None:
+        """The image (3, R, R) in float32."""
+        if self.image is None or self.image_scale is None:
+            return self.image
+        return self.image_scale(self.image)
 
 
 @dataclass(frozen=True)

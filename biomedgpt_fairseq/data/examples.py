@@ -45,7 +45,7 @@ def make_vqa_example(
     if tools.trie is None:
         tokens = tokens[: options.max_tgt_length]
     example = compose_example(row_id, source, [*tokens, Vocabulary.eos], answer, tools, options)
-    example.image = _image(image, tools, rng)
+    _add_image(example, image, tools, rng)
     example.conf = references[answer]
     example.references = references
     return example
@@ -59,7 +59,7 @@ def make_classify_example(
     source = tools.tokenizer.encode(tools.instruction.fill())
     tokens = [*tools.tokenizer.encode(" " + label), Vocabulary.eos]
     example = compose_example(str(index), source, tokens, label, tools, options)
-    example.image = _image(image, tools, rng)
+    _add_image(example, image, tools, rng)
     example.references = {label: 1.0}
     return example
 
@@ -78,7 +78,7 @@ def make_caption_example(
     source = tools.tokenizer.encode(tools.instruction.fill())
     tokens = [*tools.tokenizer.encode(" " + text), Vocabulary.eos]
     example = compose_example(row_id, source, tokens, text, tools, options)
-    example.image = _image(image, tools, rng)
+    _add_image(example, image, tools, rng)
     example.references = dict.fromkeys(listed, 1.0)
     return example
 
@@ -128,10 +128,11 @@ def _columns(row: Sequence[str], names: tuple[str, ...]) -> list[str]:
     return list(row[: len(names)])
 
 
-def _image(cell: str, tools: RowTools, rng: np.random.Generator) -> Tensor:
+def _add_image(example: Example, cell: str, tools: RowTools, rng: np.random.Generator) -> None:
     if tools.image is None:
         raise ValueError("this task reads images, but no image loader was given")
-    return tools.image(cell, rng)
+    example.image = tools.image(cell, rng)
+    example.image_scale = tools.image.scale
 
 
 def _with_question_mark(question: str) -> str:

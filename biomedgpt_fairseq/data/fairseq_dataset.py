@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import operator
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
 from fairseq.data import FairseqDataset
 
-from biomedgpt_fairseq.data.collate import Batch, collate
+from biomedgpt_fairseq.data.collate import Batch, PackedBatch, collate, pack
 from biomedgpt_fairseq.data.errors import BadRow
 from biomedgpt_fairseq.data.examples import Example
 from biomedgpt_fairseq.data.sampling import epoch_order, row_generator
@@ -35,7 +36,10 @@ class Rows(Protocol):
 
 
 class RowDataset(FairseqDataset):  # type: ignore[misc]
-    """Examples by row: `dataset[i]`, or `dataset[epoch, i]` for the randomness of that epoch.
+    """Examples by row: `dataset[i]`, with a normalised image.
+
+    `dataset[epoch, i]` has the randomness of that epoch, and its image may still be bytes: so the
+    iterator asks, to pass them cheaply between processes.
 
     build_example: (row, generator, index) -> Example; raises BadRow for a row it cannot use.
     shuffle: training data; its order is a permutation by seed and epoch, otherwise the file's.
@@ -73,7 +77,12 @@ class RowDataset(FairseqDataset):  # type: ignore[misc]
         return len(self.reader)
 
     def __getitem__(self, key: int | RowKey) -> Example:
-        epoch, index = key if isinstance(key, tuple) else (self.epoch, operator.index(key))
+        if isinstance(key, tuple):
+            return self._example(*key)
+        example = self._example(self.epoch, operator.index(key))
+        return replace(example, image=example.normalized_image())
+
+    def _example(self, epoch: int, index: int) -> Example:
         if not 0 <= index < len(self):
             raise IndexError(f"row {index} is outside of the {len(self)} rows")
         if self.on_bad_row == "raise":
@@ -87,6 +96,10 @@ class RowDataset(FairseqDataset):  # type: ignore[misc]
     def collater(self, samples: Sequence[Example]) -> Batch | dict[str, Any]:
         """The batch of the examples; {} for none, which fairseq takes for a dummy batch."""
         return collate(samples, self.pad, self.with_constraints) if samples else {}
+
+    def pack(self, samples: Sequence[Example]) -> PackedBatch | dict[str, Any]:
+        """As `collater`, for sending to another process."""
+        return pack(samples, self.pad, self.with_constraints) if samples else {}
 
     def set_epoch(self, epoch: int) -> None:
         """The epoch of rows that are asked for without one."""

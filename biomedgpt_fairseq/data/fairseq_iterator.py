@@ -13,8 +13,9 @@ import torch
 from fairseq.data.iterators import CountingIterator, EpochBatchIterator
 from torch.utils.data import DataLoader
 
-from biomedgpt_fairseq.data.collate import Batch
+from biomedgpt_fairseq.data.collate import Batch, PackedBatch
 from biomedgpt_fairseq.data.fairseq_dataset import RowDataset, RowKey
+from biomedgpt_fairseq.data.transport import SharedSlots
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class BatchOptions:
     shard_id: int = 0
     skip_remainder: bool = False
     num_workers: int = 0
-    prefetch: int = 4
+    prefetch: int = 2
 
 
 class EpochBatches:
@@ -175,7 +176,7 @@ class RowBatchIterator(EpochBatchIterator):  # type: ignore[misc]
             return None
         if self.dataloader is None:
             self.dataloader = self._build_loader()
-        return CountingIterator(self.dataloader, start=offset)
+        return CountingIterator(_Unpacked(self.dataloader), start=offset)
 
     def _build_loader(self) -> DataLoader[Any]:
         workers = self.num_workers
@@ -185,9 +186,23 @@ class RowBatchIterator(EpochBatchIterator):  # type: ignore[misc]
         return DataLoader(
             self.dataset,
             batch_sampler=self.batches,
-            collate_fn=self.collate_fn,
+            collate_fn=SharedSlots(self.dataset.pack, self.batches.options.prefetch),
             num_workers=workers,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=workers > 0,
             prefetch_factor=self.batches.options.prefetch if workers > 0 else None,
         )
+
+
+class _Unpacked:
+    """Batches of a loader in the form of the trainer, each unpacked before the next is taken."""
+
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        self._loader = loader
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[Any]:
+        batches = iter(self._loader)
+        return (b.unpack() if isinstance(b, PackedBatch) else b for b in batches)

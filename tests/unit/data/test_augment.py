@@ -19,8 +19,9 @@ from biomedgpt_fairseq.data.augment import (
     random_crop,
 )
 from biomedgpt_fairseq.data.augment_ops import Canvas, affine
-from biomedgpt_fairseq.data.image import HALF, ImageTransform
+from biomedgpt_fairseq.data.image import HALF, ImageScale, ImageTransform, to_pixels
 
+SCALE = ImageScale(HALF, HALF)
 CANVAS = Canvas((9, 9, 9), Image.Resampling.NEAREST)
 
 
@@ -45,7 +46,7 @@ def test_result_depends_on_the_generator_alone(preset: str) -> None:
         torch.manual_seed(len(results))
         image = augmentation.on_image(picture(), 24, rng)
         assert (image.size, image.mode) == ((24, 24), "RGB")
-        results.append(augmentation.on_tensor(ImageTransform(24).normalize(image), rng))
+        results.append(augmentation.on_pixels(to_pixels(image), SCALE, rng))
     assert torch.equal(results[0], results[2])
     assert not torch.equal(results[0], results[1])
 
@@ -121,7 +122,7 @@ def test_erasing_happens_with_its_probability() -> None:
     augmentation = ImageAugmentation(replace(AugmentConfig(), erase=0.25), HALF)
     rng = np.random.default_rng(0)
     pixels = torch.zeros(3, 16, 16)
-    erased = sum(bool(augmentation.on_tensor(pixels, rng).any()) for _ in range(400))
+    erased = sum(bool(augmentation.on_pixels(pixels, SCALE, rng).any()) for _ in range(400))
     assert 70 < erased < 130
 
 

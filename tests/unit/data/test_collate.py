@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from biomedgpt_fairseq.data.collate import collate, dense_allowed
+from biomedgpt_fairseq.data.collate import collate, dense_allowed, pack
 from biomedgpt_fairseq.data.examples import Example
+from biomedgpt_fairseq.data.image import HALF, ImageScale
 
+SCALE = ImageScale(HALF, HALF)
 PAD = 1
 SHORT = Example(
     "a", torch.tensor([0, 5, 2]), torch.tensor([0, 7]), torch.tensor([7, 2]), None,
@@ -58,6 +60,28 @@ def test_images_and_masks_are_stacked() -> None:
     assert net_input["code_masks"].tolist() == [False, True]
     with pytest.raises(ValueError, match="all examples of a batch"):
         collate([real, SHORT], PAD, False)
+
+
+def test_images_stay_bytes_until_they_are_unpacked() -> None:
+    pixels = torch.randint(0, 256, (2, 4, 4, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
+    examples = [replace(SHORT, image=p, image_scale=SCALE) for p in pixels]
+    packed = pack(examples, PAD, False)
+    assert packed.batch["net_input"]["patch_images"].dtype == torch.uint8
+    images = packed.unpack()["net_input"]["patch_images"]
+    assert images.is_contiguous()
+    assert torch.equal(images, torch.stack([SCALE(p) for p in pixels]))
+    assert torch.equal(images, collate(examples, PAD, False)["net_input"]["patch_images"])
+
+
+def test_bytes_and_normalised_images_can_be_mixed() -> None:
+    pixels = torch.randint(0, 256, (3, 4, 4), dtype=torch.uint8)
+    first = replace(SHORT, image=pixels, image_scale=SCALE)
+    second = replace(first, image=SCALE(pixels) + 1)
+    images = collate([first, second], PAD, False)["net_input"]["patch_images"]
+    assert torch.equal(images[0] + 1, images[1])
+    other = replace(first, image_scale=ImageScale((0.0,) * 3, (1.0,) * 3))
+    images = collate([first, other], PAD, False)["net_input"]["patch_images"]
+    assert torch.equal(images[1], pixels / 255)
 
 
 def test_dense_mask_allows_everything_in_padding_and_nothing_in_prompts() -> None:

@@ -11,6 +11,7 @@ import torch
 from biomedgpt_fairseq.data import examples as builders
 from biomedgpt_fairseq.data.errors import BadRow
 from biomedgpt_fairseq.data.examples import RowOptions, RowTools, compose_decoder
+from biomedgpt_fairseq.data.image import HALF, ImageScale
 from biomedgpt_fairseq.text.instructions import get_instruction
 from biomedgpt_fairseq.text.trie import AnswerTrie
 from biomedgpt_fairseq.text.vocab import Vocabulary
@@ -29,13 +30,21 @@ class WordTokenizer:
         return [WORDS.index(word) for word in text.replace("?", " ?").split()]
 
 
+class Black:
+    """Every picture is black."""
+
+    scale = ImageScale(HALF, HALF)
+
+    def __call__(self, cell: str, rng: np.random.Generator) -> torch.Tensor:
+        return torch.zeros(3, 2, 2, dtype=torch.uint8)
+
+
 def tools(name: str, answers: list[str] | None = None) -> RowTools:
     tokenizer = WordTokenizer()
     trie = None
     if answers:
         trie = AnswerTrie([[*tokenizer.encode(answer), EOS] for answer in answers])
-    picture = torch.zeros(3, 2, 2)
-    return RowTools(tokenizer, get_instruction(name), lambda cell, rng: picture, trie)  # type: ignore[arg-type]
+    return RowTools(tokenizer, get_instruction(name), Black(), trie)  # type: ignore[arg-type]
 
 
 VQA_ROW = ["q1", "image", "What", "1.0|!+left lung", "lung"]
@@ -114,6 +123,12 @@ def test_long_answer_keeps_its_end() -> None:
     example = builders.make_caption_example(row, 0, tools("caption"), options, RNG)
     assert example.target.tolist() == [8] * 5 + [EOS]
     assert example.truncated
+
+
+def test_image_is_normalised_on_demand() -> None:
+    example = builders.make_vqa_example(VQA_ROW, 0, tools("vqa"), RowOptions(), RNG)
+    assert example.image is not None and example.image.dtype == torch.uint8
+    assert torch.equal(example.normalized_image(), torch.full((3, 2, 2), -1.0))  # type: ignore[arg-type]
 
 
 def test_nothing_is_marked_as_cut_when_it_fits() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from biomedgpt_fairseq.data.errors import BadRow
 from biomedgpt_fairseq.data.examples import Example
 from biomedgpt_fairseq.data.fairseq_dataset import RowDataset
 from biomedgpt_fairseq.data.fairseq_iterator import BatchOptions, RowBatchIterator
+from biomedgpt_fairseq.data.image import ImageScale
 
 
 def build(row: int, rng: np.random.Generator, index: int) -> Example:
@@ -101,6 +104,40 @@ def test_bad_rows_of_workers_are_counted(caplog: pytest.LogCaptureFixture) -> No
     assert rows.bad_rows == 2
     read(iterator)
     assert "2 bad rows were replaced so far" in caplog.text
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_images_arrive_normalised(num_workers: int) -> None:
+    scale = ImageScale((0.0,) * 3, (1.0,) * 3)
+
+    def with_image(row: int, rng: np.random.Generator, index: int) -> Example:
+        pixels = torch.full((3, 2, 2), row, dtype=torch.uint8)
+        return replace(build(row, rng, index), image=pixels, image_scale=scale)
+
+    rows = RowDataset([0, 51, 255], with_image, pad=1)
+    batches = RowBatchIterator(rows, BatchOptions(2, num_workers=num_workers)).next_epoch_itr()
+    means = [b["net_input"]["patch_images"].mean((1, 2, 3)).tolist() for b in batches]
+    assert means == [pytest.approx([0.0, 0.2]), pytest.approx([1.0])]
+    assert float(rows[1].image.mean()) == pytest.approx(0.2)
+
+
+def test_kept_batches_do_not_change_when_shared_memory_is_used_again() -> None:
+    scale = ImageScale((0.0,) * 3, (1.0,) * 3)
+
+    def with_image(row: int, rng: np.random.Generator, index: int) -> Example:
+        time.sleep(0.003 * (row % 5))
+        pixels = torch.full((8, 8, 3), row, dtype=torch.uint8).permute(2, 0, 1)
+        return replace(build(row, rng, index), image=pixels, image_scale=scale)
+
+    rows = RowDataset(list(range(120)), with_image, pad=1, shuffle=True)
+    iterator = RowBatchIterator(rows, BatchOptions(2, num_workers=2))
+    for epoch in range(3):
+        batches = iterator.next_epoch_itr()
+        kept = [next(batches) for _ in range(60 if epoch else 7)]
+        for batch in kept:
+            expected = [pytest.approx(int(row) / 255) for row in batch["id"]]
+            assert batch["net_input"]["patch_images"].amin((1, 2, 3)).tolist() == expected
+            assert batch["net_input"]["patch_images"].amax((1, 2, 3)).tolist() == expected
 
 
 def test_build_uses_an_iterator_again_for_the_same_data_only() -> None:

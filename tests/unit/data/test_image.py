@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from biomedgpt_fairseq.data.errors import BadRow
@@ -157,6 +158,16 @@ def test_values_are_normalised_per_channel() -> None:
     np.testing.assert_allclose(pixels[:, 0, 0], [-1.0, 0.2, 1.0], rtol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("size", [5, 16, 224])
+def test_grey_pictures_give_what_their_rgb_form_gives(kind: str, size: int) -> None:
+    cell = base64.b64encode(encode(picture(70, 41).convert("L"), kind)).decode()
+    transform = ImageTransform(size)
+    loaded = ImageLoader(transform)(cell, RNG)
+    assert loaded.shape == (3, size, size)
+    assert torch.equal(transform.scale(loaded), transform(load_image(cell)))
+
+
 def test_draft_is_only_used_when_asked_for() -> None:
     data = encode(picture(64, 64).resize((640, 640)), "JPEG")
     cell = base64.b64encode(data).decode()
@@ -169,8 +180,8 @@ def test_loader_applies_the_augmentation() -> None:
         def on_image(self, image, size, rng):  # type: ignore[no-untyped-def]
             return Image.new("RGB", (size, size))
 
-        def on_tensor(self, pixels, rng):  # type: ignore[no-untyped-def]
-            return pixels + 3
+        def on_pixels(self, pixels, scale, rng):  # type: ignore[no-untyped-def]
+            return scale(pixels) + 3
 
     loaded = ImageLoader(ImageTransform(5), augmentation=Black())(CELL, RNG)
     assert loaded.shape == (3, 5, 5)
