@@ -74,7 +74,7 @@ def read_checkpoint(path: str) -> Options:
         raise FileNotFoundError(f"--path {path}: no such file")
     from fairseq_compat import safe_load
 
-    state = safe_load.load(path)
+    state = safe_load.load(path, map_location="cpu")
     if not isinstance(state, dict) or "model" not in state:
         raise ValueError(f"{path}: expected a fairseq checkpoint with an entry 'model'")
     return state

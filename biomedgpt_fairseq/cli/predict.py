@@ -23,14 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print a line per row, return 0."""
-    from biomedgpt_fairseq.fairseq_predict import PredictionRequest, predict
-
     if args.input is not None and (args.image or args.question or args.text):
         raise ValueError("--input holds whole rows: give it without --image, --question, --text")
     if args.input is None and not (args.image or args.text):
         raise ValueError("nothing to answer: give --image, --text or --input")
     if args.top_k < 1:
         raise ValueError(f"--top-k must be at least 1, found {args.top_k}")
+    from biomedgpt_fairseq.fairseq_predict import PredictionRequest, predict
+
     request = load_request(args, data=args.input)
     # Pictures of --input are named relative to its folder, whatever the training data's was.
     folder = Path(args.input).resolve().parent if args.input else Path.cwd()

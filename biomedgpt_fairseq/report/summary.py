@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biomedgpt_fairseq.metrics import bleu, cider_d, rouge
-from biomedgpt_fairseq.metrics.answers import is_closed, match_score
+from biomedgpt_fairseq.metrics.answers import fold, is_closed, match_score
 from biomedgpt_fairseq.metrics.bootstrap import Interval, interval, mean_interval
 from biomedgpt_fairseq.metrics.classification import (
     Reliability,
@@ -21,7 +21,6 @@ from biomedgpt_fairseq.metrics.classification import (
     reliability,
 )
 from biomedgpt_fairseq.report.model import Confusion, Measure, Row
-from biomedgpt_fairseq.text.normalize import normalize_answer as normalize
 from biomedgpt_fairseq.text.normalize import remove_punctuation
 
 FREE_TEXT_TASKS = frozenset({"caption", "gigaword"})
@@ -87,7 +86,7 @@ def summarize(
     """
     if task in FREE_TEXT_TASKS:
         return _summarize_text(task, predictions, seed)
-    rows = [_row(p, match_score(p.answer, _references(p), normalize)) for p in predictions]
+    rows = [_row(p, match_score(p.answer, _references(p))) for p in predictions]
     measures = [_mean_measure(_MAIN_METRIC.get(task, "accuracy"), [r.value for r in rows], seed)]
     if task == "vqa_gen":
         measures += _question_measures(rows, seed)
@@ -108,9 +107,9 @@ def _question_measures(rows: Sequence[Row], seed: int) -> list[Measure]:
 
 
 def _class_measures(rows: Sequence[Row], answers: Sequence[str] | None, seed: int) -> list[Measure]:
-    labels = sorted({normalize(text) for row in rows for text in (row.gold, row.answer)})
-    gold = np.array([labels.index(normalize(row.gold)) for row in rows])
-    predicted = np.array([labels.index(normalize(row.answer)) for row in rows])
+    labels = sorted({fold(text) for row in rows for text in (row.gold, row.answer)})
+    gold = np.array([labels.index(fold(row.gold)) for row in rows])
+    predicted = np.array([labels.index(fold(row.answer)) for row in rows])
 
     def resampled(average: str) -> Callable[[NDArray[np.int64]], float]:
         return lambda picked: f1(gold[picked], predicted[picked], average)
@@ -119,9 +118,9 @@ def _class_measures(rows: Sequence[Row], answers: Sequence[str] | None, seed: in
         _measure(f"{kind} F1", interval(resampled(kind), len(rows), seed, SLOW_DRAWS), len(rows))
         for kind in ("weighted", "macro")
     ]
-    known = [normalize(answer) for answer in answers or []]
-    if all(row.probabilities and normalize(row.gold) in known for row in rows):
-        classes = np.array([known.index(normalize(row.gold)) for row in rows])  # (N,)
+    known = [fold(answer) for answer in answers or []]
+    if all(row.probabilities and fold(row.gold) in known for row in rows):
+        classes = np.array([known.index(fold(row.gold)) for row in rows])  # (N,)
         table = np.array([row.probabilities for row in rows])  # (N, K)
         area = interval(lambda i: auc(classes[i], table[i]), len(rows), seed, SLOW_DRAWS)
         if not np.isnan(area.value):
@@ -159,8 +158,8 @@ def _summarize_text(task: str, predictions: Sequence[Predicted], seed: int) -> S
 
 def _confusion(rows: Sequence[Row]) -> Confusion | None:
     """Counts of the most frequent gold answers; all others share the last row and column."""
-    frequency = Counter(normalize(row.gold) for row in rows)
-    predicted = Counter(normalize(row.answer) for row in rows if row.answer)
+    frequency = Counter(fold(row.gold) for row in rows)
+    predicted = Counter(fold(row.answer) for row in rows if row.answer)
     # Sorted, not as met: the grid stays the same when rows are shuffled.
     by_count = sorted(frequency, key=lambda label: (-frequency[label], label))
     by_count += sorted(set(predicted) - set(frequency))
@@ -171,8 +170,8 @@ def _confusion(rows: Sequence[Row]) -> Confusion | None:
         return None
     place = {label: index for index, label in enumerate(labels)}
     last = len(labels) - 1
-    gold = [place.get(normalize(row.gold), last) for row in rows]
-    found = [place.get(normalize(row.answer), last) for row in rows]
+    gold = [place.get(fold(row.gold), last) for row in rows]
+    found = [place.get(fold(row.answer), last) for row in rows]
     return Confusion(tuple(labels), confusion_matrix(gold, found, len(labels)))
 
 
