@@ -45,8 +45,6 @@ class ModelConfig:
     """Learned factor per attention head."""
     scale_resids: bool = False
     """Learned factor per channel on the residual around each feed-forward block."""
-    scale_embedding: bool = False
-    """Multiply embeddings by sqrt(dim)."""
     entangle_encoder: bool = False
     """Add position vectors to the encoder's content, not only to attention biases."""
     entangle_decoder: bool = False

@@ -24,8 +24,9 @@ class KeyValue(NamedTuple):
     def append(self, later: KeyValue) -> KeyValue:
         """Both, one after the other; a batch of one is shared by all rows."""
         rows = later.keys.size(0)
+        keys, values = (part.expand(rows, -1, -1, -1) for part in self)
         return KeyValue(
-            *(torch.cat([a.expand(rows, -1, -1, -1), b], dim=2) for a, b in zip(self, later))
+            torch.cat([keys, later.keys], dim=2), torch.cat([values, later.values], dim=2)
         )
 
 
@@ -51,7 +52,7 @@ def attend(
     """Softmax in float32 of query . key * scale + bias, times the values.
 
     query: (N, H, T, h); keys, values: (B, H, S, h) with N a multiple of B: rows of one sample are
-    adjacent and share its keys.  bias: (1 or N, H, T, S), -inf where a pair must not meet.
+    adjacent and share its keys.  bias: (1, B or N, H, T, S), -inf where a pair must not meet.
     padding: (B, S) bool, True for keys that no query may see.  Returns (N, H, T, h).
     """
     keys, values = keys_values
@@ -59,9 +60,12 @@ def attend(
     if rows != samples:
         # The rows of a sample become more queries of it: its keys are read once, never copied.
         shared = rows // samples
-        query = query.unflatten(0, (samples, shared)).transpose(1, 2).flatten(2, 3)
-        bias = bias.unsqueeze(1) if bias.size(0) == 1 else bias.unflatten(0, (samples, shared))
-        bias = bias.expand(-1, shared, -1, -1, -1).transpose(1, 2).flatten(2, 3)
+        query = query.view(samples, shared, *query.shape[1:]).transpose(1, 2).flatten(2, 3)
+        if bias.size(0) == rows:
+            bias = bias.view(samples, shared, *bias.shape[1:])
+        else:
+            bias = bias.unsqueeze(1).expand(-1, shared, -1, -1, -1)
+        bias = bias.transpose(1, 2).flatten(2, 3)
     if _fused(query, keys, bias):
         if padding is not None:
             bias = bias.masked_fill(padding[:, None, None, :], -torch.inf)
@@ -72,7 +76,9 @@ def attend(
     else:
         context = _attend_plainly(query, keys_values, bias, padding, scale, dropout)
     if rows != samples:
-        context = context.unflatten(2, (shared, -1)).transpose(1, 2).flatten(0, 1)
+        length = context.size(2) // shared
+        context = context.view(samples, -1, shared, length, context.size(3))
+        context = context.transpose(1, 2).flatten(0, 1)
     return context
 
 

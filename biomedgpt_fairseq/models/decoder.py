@@ -62,7 +62,6 @@ class Decoder(nn.Module):
         )
         self.decoder_prompt_encoder: nn.Module = NoPrefix(config.decoder_layers)
         self.dropout = nn.Dropout(config.dropout)
-        self.embed_scale = dim**0.5 if config.scale_embedding else 1.0
         self.position_scale = positions.position_scale(config.head_dim, config.attn_scale_factor)
 
     def forward(self, prev_output_tokens: Tensor, **inputs: Any) -> Any:
@@ -84,9 +83,7 @@ class Decoder(nn.Module):
         device = prev_output_tokens.device
         kinds = self._kinds(code_masks)
         keys = [self.position_keys(length, code) for code in kinds]
-        x = self._by_kind(
-            [self.embed(prev_output_tokens, 0, code) for code in kinds], code_masks
-        )
+        x = self._by_kind([self.embed(prev_output_tokens, 0, code) for code in kinds], code_masks)
         prompt = self.decoder_prompt_encoder
         future = torch.ones(length, length, dtype=torch.bool, device=device).triu(1)
         biases = [
@@ -184,7 +181,7 @@ class Decoder(nn.Module):
 
     def embed(self, tokens: Tensor, start: int, code: bool) -> Tensor:
         """Tokens (N, t) at positions start .. start + t - 1 -> (N, t, D)."""
-        x = self.embed_tokens(tokens) * self.embed_scale
+        x = self.embed_tokens(tokens)
         if self.config.entangle_decoder:
             x = x + self.position_vectors(start, start + tokens.size(1), code)
         norm = self.code_layernorm_embedding if code else self.layernorm_embedding

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from biomedgpt_fairseq.config import ModelConfig
+from biomedgpt_fairseq.config import PATCH_STRIDE, ModelConfig
 from biomedgpt_fairseq.models import positions
 from biomedgpt_fairseq.models.attention import KeyValue
 from biomedgpt_fairseq.models.drop_path import spaced_rates
@@ -79,7 +79,6 @@ class Encoder(nn.Module):
         )
         self.encoder_prompt_encoder: nn.Module = NoPrefix(config.encoder_layers)
         self.dropout = nn.Dropout(config.dropout)
-        self.embed_scale = dim**0.5 if config.scale_embedding else 1.0
         self.position_scale = positions.position_scale(config.head_dim, config.attn_scale_factor)
 
     def forward(self, src_tokens: Tensor, **inputs: Any) -> Any:
@@ -124,7 +123,7 @@ class Encoder(nn.Module):
                 "shorten it or raise --max-source-positions"
             )
         vectors = self.embed_positions.weight[:length].unsqueeze(0)
-        x = self.embed_tokens(src_tokens) * self.embed_scale
+        x = self.embed_tokens(src_tokens)
         if self.config.entangle_encoder:
             x = x + vectors
         x = self.layernorm_embedding(x + self.type_embedding.weight[TEXT])
@@ -147,7 +146,7 @@ class Encoder(nn.Module):
             x = x.gather(1, drawn.unsqueeze(-1).expand(-1, -1, x.size(2)))
             vectors = vectors[0][drawn]
             buckets = positions.image_buckets(ids[drawn], grid)
-        x = self.image_proj(x) * self.embed_scale
+        x = self.image_proj(x)
         if self.config.entangle_encoder:
             x = x + vectors
         x = self.patch_layernorm_embedding(x + self.type_embedding.weight[IMAGE])
@@ -159,12 +158,13 @@ class Encoder(nn.Module):
     def _patch_vectors(self, ids: Tensor, height: int, width: int) -> Tensor:
         """(1, P, D)"""
         config = self.config
-        side = config.orig_patch_image_size // positions.PATCH_STRIDE
+        side = config.orig_patch_image_size // PATCH_STRIDE
+        table = self.embed_image_positions.weight
         if config.interpolate_position and height * width > side**2:
             return positions.interpolated_positions(
-                self.embed_image_positions, config.image_bucket_size, side, height, width
+                table, config.image_bucket_size, side, height, width
             )
-        return F.embedding(ids, self.embed_image_positions.weight).unsqueeze(0)
+        return F.embedding(ids, table).unsqueeze(0)
 
     def _run_layers(
         self, x: Tensor, p: Tensor, padding: Tensor, patches: Patches | None, keep_states: bool
@@ -200,9 +200,7 @@ class Encoder(nn.Module):
         bias = self._layer_bias(index, bias, x.size(1), patches)
         return self.layers[index](x, bias, padding, extender(prefix))  # type: ignore[no-any-return]
 
-    def _layer_bias(
-        self, index: int, bias: Tensor, length: int, patches: Patches | None
-    ) -> Tensor:
+    def _layer_bias(self, index: int, bias: Tensor, length: int, patches: Patches | None) -> Tensor:
         """Absolute bias (1 or B, H, S, n+S) plus this layer's tables, which tell nothing about
         text-to-image pairs."""
         num_patches = 0 if patches is None else patches.content.size(1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from biomedgpt_fairseq.config import ModelConfig
@@ -37,7 +36,7 @@ class _Layer(nn.Module):
         super().__init__()
         self.dropout = nn.Dropout(config.dropout)
         self.activation_dropout = nn.Dropout(config.activation_dropout)
-        self.activation = {"gelu": F.gelu, "relu": F.relu}[config.activation]
+        self.activation = nn.GELU() if config.activation == "gelu" else nn.ReLU()
         self.drop_path = DropPath(drop_path)
         self.adapter = nn.Identity()
         if config.scale_resids:
@@ -47,14 +46,15 @@ class _Layer(nn.Module):
 
     def add(self, x: Tensor, branch: Tensor) -> Tensor:
         """Residual connection around an attention block."""
-        return x + self.drop_path(self.dropout(branch))
+        kept: Tensor = self.drop_path(self.dropout(branch))
+        return x + kept
 
     def feed_forward(self, x: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, D), residual included."""
         y = self.activation(self.fc1(self.final_layer_norm(x)))
         y = self.fc2(self.ffn_layernorm(self.activation_dropout(y)))
-        y = self.drop_path(self.adapter(self.dropout(y)))
-        return y + (x if self.w_resid is None else self.w_resid * x)
+        branch: Tensor = self.drop_path(self.adapter(self.dropout(y)))
+        return branch + (x if self.w_resid is None else self.w_resid * x)
 
 
 def _norm_if(wanted: bool, dim: int) -> nn.Module:

@@ -12,7 +12,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from biomedgpt_fairseq.config import PATCH_STRIDE
 
@@ -128,7 +128,7 @@ def relative_bias(table: Tensor, buckets: Tensor) -> Tensor:
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
     """(B, T, D) -> (B, H, T, D / H)."""
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+    return x.view(x.size(0), x.size(1), heads, -1).transpose(1, 2)
 
 
 def absolute_bias(query: Tensor, key: Tensor, scale: float) -> Tensor:
@@ -138,14 +138,12 @@ def absolute_bias(query: Tensor, key: Tensor, scale: float) -> Tensor:
 
 def position_scale(head_dim: int, attn_scale_factor: float) -> float:
     """Factor of content and position products; each gives its share of the usual variance."""
-    return float(head_dim * attn_scale_factor) ** -0.5
+    return 1 / math.sqrt(head_dim * attn_scale_factor)
 
 
-def interpolated_positions(
-    table: nn.Embedding, grid: int, side: int, height: int, width: int
-) -> Tensor:
+def interpolated_positions(table: Tensor, grid: int, side: int, height: int, width: int) -> Tensor:
     """Learned positions of a side x side picture, resized to height x width: (1, P, D)."""
-    known = table(patch_ids(side, side, grid, table.weight.device))
-    known = known.unflatten(0, (side, side)).permute(2, 0, 1).unsqueeze(0)  # (1, D, side, side)
+    known = F.embedding(patch_ids(side, side, grid, table.device), table)  # (side * side, D)
+    known = known.view(1, side, side, -1).permute(0, 3, 1, 2)  # (1, D, side, side)
     resized = F.interpolate(known, (height, width), mode="bilinear", align_corners=False)
     return resized.flatten(2).transpose(1, 2)

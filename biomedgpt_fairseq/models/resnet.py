@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -109,6 +109,8 @@ class ResNet(nn.Module):
     def __init__(self, trunk: Trunk, norm: TrunkNorm = "batch", drop_path: float = 0.0) -> None:
         super().__init__()
         self.out_channels = trunk.out_channels
+        self.frozen = False
+        """Whether to stay in evaluation mode, so that running statistics do not move."""
         self.conv1 = nn.Conv2d(3, trunk.stem, 7, stride=2, padding=3, bias=False)
         self.bn1 = trunk_norm(norm, trunk.stem)
         channels = trunk.stem
@@ -121,6 +123,10 @@ class ResNet(nn.Module):
                 stage.append(Bottleneck(channels, width, stride, norm, rate))
                 channels = width * EXPANSION
             self.add_module(f"layer{number}", stage)
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode, unless frozen."""
+        return super().train(mode and not self.frozen)
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, R, R) -> (B, out_channels, R / 16, R / 16)."""

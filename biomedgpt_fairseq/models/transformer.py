@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from biomedgpt_fairseq.config import ModelConfig
 from biomedgpt_fairseq.models.decoder import Decoder
 from biomedgpt_fairseq.models.encoder import Encoder, EncoderOutput
+from biomedgpt_fairseq.models.initial import init_weights
 from biomedgpt_fairseq.models.resnet import ResNet, get_trunk
 
 ENCODER_INPUTS = ("src_tokens", "patch_images", "patch_masks", "sample_patch_num")
@@ -96,17 +95,3 @@ def build_parts(
 def build_transformer(config: ModelConfig) -> UnifiedTransformer:
     """The network with random weights."""
     return UnifiedTransformer(*build_parts(config))
-
-
-@torch.no_grad()
-def init_weights(module: nn.Module) -> None:
-    """BERT's initial values: N(0, 0.02) for matrices and tables, zero for biases and padding."""
-    if isinstance(module, nn.Linear | nn.Embedding):
-        module.weight.normal_(0.0, 0.02)
-        if getattr(module, "bias", None) is not None:
-            module.bias.zero_()  # type: ignore[union-attr]
-        if getattr(module, "padding_idx", None) is not None:
-            module.weight[module.padding_idx].zero_()  # type: ignore[index]
-    elif isinstance(module, nn.Conv2d):
-        fan_out = module.out_channels * math.prod(module.kernel_size)
-        module.weight.normal_(0.0, math.sqrt(2.0 / fan_out))
