@@ -1,1 +1,1 @@
-"""Synthetic medical-like images with known findings."""
+"""Synthetic medical-like images with findings of known kind, place and size, made from a seed."""
