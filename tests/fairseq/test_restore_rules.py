@@ -56,7 +56,7 @@ def run(folder: Path, *extra: str) -> list[float]:
 
 
 def load(path: Path) -> dict[str, Any]:
-    state: dict[str, Any] = torch.load(path, weights_only=False)
+    state: dict[str, Any] = torch.load(path, weights_only=True)
     return state
 
 
