@@ -1,7 +1,7 @@
 """numpy versions of fairseq's two Cython modules, for an install without a C++ compiler.
 
-Loaded under the names fairseq.data.data_utils_fast and fairseq.data.token_block_utils_fast, and only
-when the compiled modules are absent.  Results are equal; batching of a million rows takes seconds
+Loaded as fairseq.data.data_utils_fast and as fairseq.data.token_block_utils_fast, and only when the
+compiled modules are absent.  Results are equal; batching of a million rows takes seconds
 instead of milliseconds.
 """
 

@@ -1,4 +1,4 @@
-"""hydra 1.3 moved compose and initialize out of `hydra.experimental` and dropped compose(strict)."""
+"""`hydra.experimental` is deprecated; compose and initialize moved, without compose(strict)."""
 
 from __future__ import annotations
 

@@ -8,14 +8,19 @@ import warnings
 from fairseq_compat.patch import Patch, prepend
 
 MESSAGES = (
-    r"\s*The version_base parameter is not specified",  # fairseq-hydra-train
-    r"(?s).*# @package _group_",  # header of fairseq's config.yaml files
-    r"(?s).*automatic schema-matching",  # the same files
-    r"(?s).*Defaults list is missing `_self_`",  # the same files
-    r"`torch\.cuda\.amp\.\w+\(.*\)` is deprecated",
+    # hydra: the requirement hydra-core<1.4 answers it, and fairseq's config.yaml needs the rest.
+    r"(?s).*Hydra 1\.4 will remove",
+    r"(?s).*# @package _group_",
+    r"(?s).*validated against ConfigStore schema with the same name",
+    r"(?s).*Defaults list is missing `_self_`",
+    r"(?s).*no longer change working directory at job runtime",
+    # torch
+    r"(?s).*`torch\.cuda\.amp\.\w+\(.*\)` is deprecated",
+    r"(?s).*`torch\.jit\.script` is deprecated",
     r"(?s).*`torch\.nn\.utils\.weight_norm` is deprecated",
     r"(?s).*'pin_memory' argument is set as true but no accelerator is found",
-    r"(?s).*torch\.distributed\._sharded_tensor",
+    r"(?s).*Support for mismatched key_padding_mask and (attn|src)_mask is deprecated",
+    r"(?s).*`broadcast_buffers` is deprecated",
 )
 
 

@@ -33,7 +33,7 @@ def encode(value: Any, groups: set[str] | None = None) -> Any:
             return value
         if _AWKWARD.search(value) or value.startswith(_MARK):
             raw = value.encode("utf-8", "surrogatepass")
-            return _MARK + quote_from_bytes(raw, safe=" ,:;{}[]\"")
+            return _MARK + quote_from_bytes(raw, safe=' ,:;{}[]"')
         return value
     return _mapped(value, lambda item: encode(item, groups))
 
@@ -100,7 +100,9 @@ def _edit_utils(tree: ast.Module) -> None:
     resolved = _RESOLVED.format("composed_cfg")
     swap(
         tree,
-        {f"OmegaConf.create({resolved})": f"OmegaConf.create(_quoting.literal_decoded({resolved}))"},
+        {
+            f"OmegaConf.create({resolved})": f"OmegaConf.create(_quoting.literal_decoded({resolved}))"
+        },
         inside="convert_namespace_to_omegaconf",
     )
     swap(

@@ -81,7 +81,9 @@ def _allow(pairs: list[tuple[Any, str]]) -> AbstractContextManager[Any]:
     safe_globals = getattr(torch.serialization, "safe_globals", None)
     if safe_globals is None or not hasattr(torch.serialization, "get_unsafe_globals_in_checkpoint"):
         # Older readers cannot be told names, and have a known hole (CVE-2025-32434).
-        logger.warning("torch %s cannot read checkpoints safely: use 2.6 or newer", torch.__version__)
+        logger.warning(
+            "torch %s cannot read checkpoints safely: use 2.6 or newer", torch.__version__
+        )
         return nullcontext()
     context: AbstractContextManager[Any] = safe_globals(pairs)
     return context
