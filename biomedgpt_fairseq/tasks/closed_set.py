@@ -1,7 +1,7 @@
 """Tasks whose answer comes from a closed set: candidates, constrained search, validation scores."""
 
 import logging
-from typing import Any, ClassVar, Dict, List, Optional, Sequence
+from typing import Any, ClassVar, Dict, List, Optional, Sequence, Tuple
 
 import torch
 from fairseq.logging import metrics
@@ -29,8 +29,10 @@ class ClosedSetTask(BiomedTask):
     answer_column: ClassVar[Optional[int]] = None
     """Position of the answer among the selected columns; None: not checked before training."""
     parse_answer: ClassVar["staticmethod[[str], str]"] = staticmethod(str)
+    ratios: ClassVar[Dict[str, Tuple[str, str]]] = {"score": ("_score_sum", "_score_cnt")}
+    """Logged metric -> the sum and the count that it is the ratio of."""
     digits: ClassVar[int] = 4
-    """Decimals of the logged metric."""
+    """Decimals of the logged metrics."""
 
     def __init__(self, cfg: ClosedSetOptions, tokenizer: Tokenizer) -> None:
         super().__init__(cfg, tokenizer)
@@ -143,7 +145,8 @@ class ClosedSetTask(BiomedTask):
 
     def reduce_metrics(self, logging_outputs: List[Dict[str, Any]], criterion: Any) -> None:
         super().reduce_metrics(logging_outputs, criterion)
-        log_ratio(self.metric_name, logging_outputs, "_score_sum", "_score_cnt", self.digits)
+        for name, (numerator, denominator) in self.ratios.items():
+            log_ratio(name, logging_outputs, numerator, denominator, self.digits)
 
 
 def log_ratio(

@@ -18,6 +18,7 @@ LABELS = ("0", "1", "2")
 class MnliTask(ClosedSetTask):
     instruction = "mnli"
     metric_name = "acc"
+    ratios = {"acc": ("_score_sum", "_score_cnt")}
     make_example = staticmethod(make_nli_example)
 
     def __init__(self, cfg: MnliOptions, tokenizer: Tokenizer) -> None:

@@ -1,7 +1,7 @@
 """Visual question answering, from a closed set or in free text."""
 
 from dataclasses import replace
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, Sequence
 
 from fairseq.tasks import register_task
 
@@ -9,7 +9,7 @@ from biomedgpt_fairseq.data.answers import training_answer
 from biomedgpt_fairseq.data.examples import VQA_COLUMNS, RowOptions, make_vqa_example
 from biomedgpt_fairseq.metrics.answers import is_closed, match_score
 from biomedgpt_fairseq.tasks.base import Prediction
-from biomedgpt_fairseq.tasks.closed_set import ClosedSetTask, log_ratio
+from biomedgpt_fairseq.tasks.closed_set import ClosedSetTask
 from biomedgpt_fairseq.tasks.options import VqaOptions
 
 
@@ -19,6 +19,11 @@ class VqaTask(ClosedSetTask):
     metric_name = "vqa_score"
     make_example = staticmethod(make_vqa_example)
     answer_column = VQA_COLUMNS.index("answers")
+    ratios = {
+        "vqa_score": ("_vqa_score_sum", "_vqa_cnt"),
+        "closed_score": ("_closed_score_sum", "_closed_cnt"),
+        "open_score": ("_open_score_sum", "_open_cnt"),
+    }
     parse_answer = staticmethod(training_answer)
 
     def row_options(self, split: str) -> RowOptions:
@@ -40,10 +45,3 @@ class VqaTask(ClosedSetTask):
             sums[f"_{kind}_score_sum"] += score
             sums[f"_{kind}_cnt"] += 1
         return sums
-
-    def reduce_metrics(self, logging_outputs: List[Dict[str, Any]], criterion: Any) -> None:
-        super().reduce_metrics(logging_outputs, criterion)
-        for kind in ("vqa", "closed", "open"):
-            log_ratio(
-                f"{kind}_score", logging_outputs, f"_{kind}_score_sum", f"_{kind}_cnt", self.digits
-            )
