@@ -1,6 +1,6 @@
 """Opening a large indexed row file, and loader throughput against plain decoding and resizing.
 
-    python benchmarks/bench_data.py --rows 1000000 --images 400 --workers 2 --size 384
+    python benchmarks/bench_data.py --rows 1000000 --images 640 --workers 2 --size 384
 
 Prints a table, and writes all figures as JSON with --json FILE.
 """
@@ -143,31 +143,31 @@ def bench_loader(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     loader = loader_rate(path, options.size, options.workers, options.batch_size)
     plain(), loader()  # start the processes
     rates = [(plain(), loader()) for _ in range(options.repeats)]
-    ratios = [mine / least for least, mine in rates]
+    # Other work on the machine only ever slows a run: the best of each is the fairest pair.
+    best_plain, best_loader = (max(column) for column in zip(*rates, strict=True))
     return {
         "images": options.images,
         "side": options.side,
         "size": options.size,
         "workers": options.workers,
         "batch_size": options.batch_size,
-        "plain_images_per_s": statistics.median(least for least, _ in rates),
-        "loader_images_per_s": statistics.median(mine for _, mine in rates),
-        "ratio_median": statistics.median(ratios),
-        "ratio_min": min(ratios),
-        "ratio_max": max(ratios),
+        "plain_images_per_s": best_plain,
+        "loader_images_per_s": best_loader,
+        "ratio_of_best": best_loader / best_plain,
+        "ratio_median": statistics.median(mine / least for least, mine in rates),
     }
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the indexed file")
-    parser.add_argument("--images", type=int, default=320, help="pictures of the loader run")
+    parser.add_argument("--images", type=int, default=640, help="pictures of the loader run")
     parser.add_argument("--side", type=int, default=512, help="side of the stored pictures")
     parser.add_argument("--format", default="JPEG", choices=["JPEG", "PNG"])
     parser.add_argument("--size", type=int, default=384, help="side of the model's input")
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     return parser.parse_args()
 
