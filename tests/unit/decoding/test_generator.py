@@ -322,6 +322,17 @@ def test_allowed_tokens_function_sees_sample_and_prefix() -> None:
     assert [tokens_of(h) for h in found] == [[[4, 4, 2]], [[5, 5, 2]], [[6, 6, 2]]]
 
 
+def test_finished_samples_leave_the_batch() -> None:
+    def allowed(sample: int, tokens: torch.Tensor) -> list[int]:
+        return [2] if sample != 1 or len(tokens) == 5 else [4]
+
+    decoder = StubDecoder(len(VOCAB))
+    found = generate(decoder, beam=1, min_len=0, prefix_allowed_tokens_fn=allowed)
+
+    assert [tokens_of(h) for h in found] == [[[2]], [[4, 4, 4, 4, 2]], [[2]]]
+    assert decoder.rows_decoded == 3 + 4
+
+
 def test_ensemble_averages_probabilities() -> None:
     decoders = [StubDecoder(len(VOCAB), seed) for seed in (1, 2, 3)]
 
