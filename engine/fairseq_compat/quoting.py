@@ -98,11 +98,10 @@ def _edit_utils(tree: ast.Module) -> None:
         inside="_override_attr",
     )
     resolved = _RESOLVED.format("composed_cfg")
+    readable = f"_quoting.literal_decoded({resolved})"
     swap(
         tree,
-        {
-            f"OmegaConf.create({resolved})": f"OmegaConf.create(_quoting.literal_decoded({resolved}))"
-        },
+        {f"OmegaConf.create({resolved})": f"OmegaConf.create({readable})"},
         inside="convert_namespace_to_omegaconf",
     )
     swap(

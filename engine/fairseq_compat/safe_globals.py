@@ -1,8 +1,8 @@
 """What a checkpoint may contain besides tensors and plain data: the loader's allow-list.
 
-Rows map a name as it stands in the file to the object that serves for it here.  Nothing on the list
-runs code that the file could choose: plain records, containers, numbers.  torch's own list (tensors,
-storages, dtypes, OrderedDict, ...) is added by torch.
+A name as it stands in the file leads to the object that serves for it here.  Nothing on the list
+runs code that the file could choose: plain records, containers, numbers.  torch adds its own list
+(tensors, storages, dtypes, OrderedDict, ...).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The loader of checkpoints: tensors, plain data and a short list of records; never code.
 
-A pickle can call any function while it is read.  torch's weights-only reader calls none but those on
-a list; `safe_globals` adds what fairseq's checkpoints hold.  Anything else is refused by name.
+A pickle can call any function while it is read.  torch's weights-only reader calls none but those
+on a list; `safe_globals` adds what fairseq's checkpoints hold.  Anything else is refused by name.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ def _reason(error: pickle.UnpicklingError) -> str:
 def _refusal(source: Source, refused: list[str]) -> str:
     return (
         f"{_name(source)}: the checkpoint refers to code that is not known to be harmless: "
-        f"{', '.join(refused)}.  Nothing of it was run.  If you trust whoever made the file, set the "
-        f"environment variable {TRUST_SWITCH}=1 to load it all the same"
+        f"{', '.join(refused)}.  Nothing of it was run.  If you trust whoever made the file, set "
+        f"the environment variable {TRUST_SWITCH}=1 to load it all the same"
     )
 
 

@@ -1,4 +1,4 @@
-"""`--user-dir` takes a folder; an editable install is not beside fairseq, where a name is sought."""
+"""`--user-dir NAME` is sought beside fairseq, where an editable install of the plugin is not."""
 
 from __future__ import annotations
 
