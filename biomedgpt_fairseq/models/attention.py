@@ -33,12 +33,11 @@ class KeyValue(NamedTuple):
 class Cross(NamedTuple):
     """What decoder rows look at in the encoder's output.
 
-    bias: (1 or B, H, T, S); padding: (B, S) bool.
+    bias: (1, B or N, H, T, S), -inf towards padding.
     """
 
     keys_values: KeyValue
     bias: Tensor
-    padding: Tensor | None
 
 
 def attend(
@@ -138,7 +137,7 @@ class MultiheadAttention(nn.Module):
         )
 
     def forward(
-        self, query: Tensor, keys_values: KeyValue, bias: Tensor, padding: Tensor | None
+        self, query: Tensor, keys_values: KeyValue, bias: Tensor, padding: Tensor | None = None
     ) -> Tensor:
         """query (N, H, T, h) and the rest as `attend` wants it -> (N, T, D)."""
         dropout = self.dropout if self.training else 0.0

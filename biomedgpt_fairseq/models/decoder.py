@@ -74,10 +74,12 @@ class Decoder(nn.Module):
         encoder_out: EncoderOutput,
         code_masks: Tensor | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
-        """Features (B, T, D) before the output matrix, and the input and output of each layer.
+        """Features (N, T, D) before the output matrix, and the input and output of each layer.
 
-        prev_output_tokens: (B, T), padded at the end: the causal mask then hides all padding.
-        code_masks: (B,) bool, True for rows of image codes, which have positions in a picture.
+        The encoder's B samples may be fewer: then each serves N / B adjacent rows.
+
+        prev_output_tokens: (N, T), padded at the end: the causal mask then hides all padding.
+        code_masks: (N,) bool, True for rows of image codes, which have positions in a picture.
         """
         length = prev_output_tokens.size(1)
         device = prev_output_tokens.device
@@ -92,8 +94,15 @@ class Decoder(nn.Module):
         ]
         bias = widen(self._by_kind(biases, code_masks), prompt.length)  # type: ignore[arg-type]
         cross_key = self.cross_position_keys(encoder_out["positions"])
+        hidden = encoder_out["padding_mask"]
+        if code_masks is not None:
+            # Rows of one sample may then differ, so each needs a cross bias of its own.
+            shared = len(code_masks) // len(hidden)
+            hidden = hidden.repeat_interleave(shared, dim=0)
+            if len(cross_key) > 1:
+                cross_key = cross_key.repeat_interleave(shared, dim=0)
         cross_bias = self._by_kind(
-            [self.absolute_cross_bias(k.cross_query, cross_key) for k in keys], code_masks
+            [self.cross_bias(k.cross_query, cross_key, hidden) for k in keys], code_masks
         )
         states = [x]
         for index, prefix in enumerate(prompt(x.size(0))):
@@ -128,7 +137,6 @@ class Decoder(nn.Module):
         cross = Cross(
             layer.encoder_attn.keys_values(encoder_out["encoder_out"]),  # type: ignore[operator, union-attr]
             cross_bias,
-            encoder_out["padding_mask"],
         )
         return layer(x, bias, cross, extender(prefix))  # type: ignore[no-any-return]
 
@@ -141,7 +149,7 @@ class Decoder(nn.Module):
 
     @staticmethod
     def _by_kind(kinds: list[Tensor], code_masks: Tensor | None) -> Tensor:
-        """Text form for text rows, code form for code rows: (1 or B, ...) each."""
+        """Text form for text rows, code form for code rows."""
         if code_masks is None:
             return kinds[0]
         text, code = kinds
@@ -202,6 +210,7 @@ class Decoder(nn.Module):
         """(1, H, t, h), (1, H, T, h) -> (1, H, t, T)."""
         return positions.absolute_bias(query, key, self.position_scale)
 
-    def absolute_cross_bias(self, query: Tensor, key: Tensor) -> Tensor:
-        """(1, H, t, h), (1 or B, H, S, h) -> (1 or B, H, t, S)."""
-        return positions.absolute_bias(query, key, self.position_scale)
+    def cross_bias(self, query: Tensor, key: Tensor, padding: Tensor) -> Tensor:
+        """(1, H, t, h), (1 or B, H, S, h), (B, S) bool -> (B, H, t, S); the same in all layers."""
+        bias = positions.absolute_bias(query, key, self.position_scale)
+        return bias.masked_fill(padding[:, None, None, :], -torch.inf)

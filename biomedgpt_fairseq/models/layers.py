@@ -107,7 +107,7 @@ class DecoderLayer(_Layer):
         """
         y = self.self_attn_layer_norm(x)
         keys_values = extend(self.self_attn.keys_values(y))
-        y = self.self_attn(self.self_attn.queries(y), keys_values, bias, None)
+        y = self.self_attn(self.self_attn.queries(y), keys_values, bias)
         x = self.add(x, self.self_attn_ln(y))
         y = self.encoder_attn.queries(self.encoder_attn_layer_norm(x))
         y = self.encoder_attn(y, *cross)

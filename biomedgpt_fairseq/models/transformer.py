@@ -10,6 +10,13 @@ from torch import Tensor, nn
 from biomedgpt_fairseq.config import ModelConfig
 from biomedgpt_fairseq.models.decoder import Decoder
 from biomedgpt_fairseq.models.encoder import Encoder, EncoderOutput
+from biomedgpt_fairseq.models.incremental import (
+    DecodingState,
+    keep_samples,
+    reorder_rows,
+    start,
+    step,
+)
 from biomedgpt_fairseq.models.initial import init_weights
 from biomedgpt_fairseq.models.resnet import ResNet, get_trunk
 
@@ -57,14 +64,9 @@ class UnifiedTransformer(nn.Module):
         return self.encoder.encode(**inputs)
 
     def expand(self, encoder_out: EncoderOutput, n: int) -> EncoderOutput:
-        """Each sample n times in a row: (B, ...) -> (B * n, ...)."""
-        p = encoder_out["positions"]
-        return EncoderOutput(
-            encoder_out=encoder_out["encoder_out"].repeat_interleave(n, dim=0),
-            padding_mask=encoder_out["padding_mask"].repeat_interleave(n, dim=0),
-            positions=p if p.size(0) == 1 else p.repeat_interleave(n, dim=0),
-            states=[],
-        )
+        """Encoder output for n decoder rows per sample: the same one, which the decoder lets them
+        share, so that no key or value is computed twice."""
+        return encoder_out
 
     def forward_decoder(
         self,
@@ -75,6 +77,29 @@ class UnifiedTransformer(nn.Module):
         """Logits (N, T, V) of decoder inputs (N, T)."""
         features, _ = self.decoder.decode(prev_output_tokens, encoder_out, code_masks)
         return self.decoder.output_projection(features)  # type: ignore[no-any-return]
+
+    def start_decoding(
+        self, net_input: Mapping[str, Any], beam: int, max_length: int, code_mask: bool = False
+    ) -> DecodingState:
+        """Run the encoder; state for `beam` rows per sample of up to max_length decoder inputs.
+
+        code_mask: the rows are image codes, not text.
+        """
+        encoder_out = self.encode(net_input)
+        rows = encoder_out["encoder_out"].size(0) * beam
+        return start(self.decoder, encoder_out, rows, max_length, code_mask)
+
+    def decode_step(self, tokens: Tensor, state: DecodingState) -> Tensor:
+        """Logits (N, V) after whole prefixes (N, t) that begin with bos."""
+        return step(self.decoder, tokens, state)
+
+    def reorder(self, state: DecodingState, order: Tensor) -> None:
+        """Let row i continue what was row order[i], a row of the same sample; order: (N,) int64."""
+        reorder_rows(state, order)
+
+    def keep_samples(self, state: DecodingState, kept: Tensor) -> None:
+        """Drop all samples but kept: (B',) int64."""
+        keep_samples(state, kept)
 
 
 def build_parts(
