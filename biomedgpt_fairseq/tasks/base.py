@@ -1,46 +1,20 @@
-"""What all tasks share: vocabulary, rows, generator and the steps that the trainer calls."""
+"""What all tasks share: the steps that the trainer calls, generation and prediction."""
 
 import json
 import logging
 from argparse import Namespace
-from pathlib import Path
-from typing import Any, ClassVar, Dict, List, NamedTuple, Optional, Sequence, TypeAlias, cast
+from typing import Any, ClassVar, Dict, List, NamedTuple, Optional, Sequence
 
-import numpy as np
 import torch
-from fairseq.data import Dictionary
-from fairseq.tasks import FairseqTask
 from torch import Tensor
 
 from biomedgpt_fairseq.criterions.label_smoothed import parse_range
-from biomedgpt_fairseq.data.collate import dense_allowed
-from biomedgpt_fairseq.data.composition import PromptType
-from biomedgpt_fairseq.data.examples import Example, RowOptions, RowTools
-from biomedgpt_fairseq.data.fairseq_dataset import OnBadRow, RowDataset
-from biomedgpt_fairseq.data.fairseq_iterator import RowBatchIterator
-from biomedgpt_fairseq.data.image import (
-    HALF,
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    Augmentation,
-    ImageColumn,
-    ImageLoader,
-    ImageSource,
-    ImageTransform,
-)
-from biomedgpt_fairseq.data.tsv import TsvReader
 from biomedgpt_fairseq.decoding.fairseq_generator import BeamGenerator, build_generator
-from biomedgpt_fairseq.tasks.dictionary import build_dictionary
 from biomedgpt_fairseq.tasks.options import TaskOptions
-from biomedgpt_fairseq.text.instructions import get_instruction
-from biomedgpt_fairseq.text.tokenizer import Tokenizer, load_tokenizer
+from biomedgpt_fairseq.tasks.rows import RowsTask
+from biomedgpt_fairseq.text.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
-
-TRAIN = "train"
-RowBuilder: TypeAlias = (
-    "staticmethod[[Sequence[str], int, RowTools, RowOptions, np.random.Generator], Example]"
-)
 
 
 class Prediction(NamedTuple):
@@ -58,139 +32,14 @@ class Prediction(NamedTuple):
     probabilities: Optional[List[float]] = None
 
 
-class BiomedTask(FairseqTask):
-    """A task is a row of the instruction registry, a row builder and a metric."""
+class BiomedTask(RowsTask):
+    """A task is an instruction, a row builder and a metric; this is what surrounds them."""
 
-    instruction: ClassVar[str]
-    make_example: ClassVar["RowBuilder"]
     metric_name: ClassVar[str]
 
     def __init__(self, cfg: TaskOptions, tokenizer: Tokenizer) -> None:
-        super().__init__(cfg)
-        self.tokenizer = tokenizer
-        self.bpe = tokenizer.bpe
-        self.dictionary = build_dictionary(tokenizer.vocab)
-        self.trie: Any = None
-        self.answers: Optional[List[str]] = None
-        self.uses_ema = cfg.uses_ema
-        imagenet = cfg.imagenet_default_mean_and_std
-        self.image_mean = IMAGENET_MEAN if imagenet else HALF
-        self.image_std = IMAGENET_STD if imagenet else HALF
-        self._iterators: Dict[str, RowBatchIterator] = {}
+        super().__init__(cfg, tokenizer)
         self._prompted: Optional[BeamGenerator] = None
-
-    @classmethod
-    def setup_task(cls, cfg: TaskOptions, **kwargs: Any) -> "BiomedTask":
-        """The task with its vocabulary; needs neither data nor a model."""
-        if not cfg.bpe_dir:
-            raise ValueError(
-                "--bpe-dir must name the folder of the vocabulary; "
-                "'biomedgpt vocab --help' tells how to get or train one"
-            )
-        return cls(cfg, load_tokenizer(cfg.bpe_dir, cfg.code_dict_size, cfg.num_bins))
-
-    # Vocabulary, in the form fairseq's programs ask for.
-
-    @property
-    def source_dictionary(self) -> Dictionary:
-        return self.dictionary
-
-    @property
-    def target_dictionary(self) -> Dictionary:
-        return self.dictionary
-
-    def build_bpe(self, args: Any) -> Any:
-        """The vocabulary's own byte-pair encoding, whatever --bpe says."""
-        return self.bpe
-
-    def build_tokenizer(self, args: Any) -> None:
-        return None
-
-    def max_positions(self) -> tuple[int, int]:
-        return self.cfg.max_source_positions, self.cfg.max_target_positions
-
-    # Rows.
-
-    def data_path(self, split: str, epoch: int = 1) -> str:
-        """The file of a split: the last one, or in training one of the others per epoch."""
-        paths = [path for path in (self.cfg.data or "").split(",") if path]
-        if not paths:
-            raise ValueError("no data: give comma-separated TSV files, the validation file last")
-        if split != TRAIN or len(paths) == 1:
-            return paths[-1]
-        return paths[(epoch - 1) % (len(paths) - 1)]
-
-    def has_sharded_data(self, split: str) -> bool:
-        """Whether each epoch reads another file."""
-        return split == TRAIN and len((self.cfg.data or "").split(",")) > 2
-
-    def load_dataset(
-        self, split: str, combine: bool = False, epoch: int = 1, **kwargs: Any
-    ) -> None:
-        """Open the rows of a split."""
-        reader = self.check_rows(
-            TsvReader(self.data_path(split, epoch), self.cfg.selected_cols), split
-        )
-        tools, options, make_example = (
-            self.row_tools(split),
-            self.row_options(split),
-            self.make_example,
-        )
-
-        def build(row: Sequence[str], rng: np.random.Generator, index: int) -> Example:
-            return make_example(row, index, tools, options, rng)
-
-        self.datasets[split] = RowDataset(
-            reader,
-            build,
-            pad=self.dictionary.pad(),
-            seed=self.cfg.seed,
-            shuffle=split == TRAIN,
-            with_constraints=self.trie is not None,
-            on_bad_row=cast(OnBadRow, str(self.cfg.on_bad_row)),
-        )
-
-    def check_rows(self, reader: TsvReader, split: str) -> TsvReader:
-        """Hook: refuse or change rows before training starts."""
-        return reader
-
-    def row_options(self, split: str) -> RowOptions:
-        """Text limits of the row builder."""
-        return RowOptions(
-            max_src_length=self.cfg.max_src_length,
-            max_tgt_length=self.cfg.max_tgt_length,
-            max_source_positions=self.cfg.max_source_positions,
-            max_target_positions=self.cfg.max_target_positions,
-            prompt_type=cast(PromptType, str(getattr(self.cfg, "prompt_type", "none"))),
-            require_known=split == TRAIN,
-        )
-
-    def row_tools(self, split: str) -> RowTools:
-        """Tokenizer, instruction, image loader and trie of the row builder."""
-        instruction = get_instruction(self.instruction)
-        image = self.image_loader(split) if instruction.needs_image else None
-        return RowTools(self.tokenizer, instruction, image, self.trie)
-
-    def image_loader(self, split: str) -> ImageLoader:
-        size, root = self.cfg.patch_image_size, self.cfg.image_root
-        transform = ImageTransform(size, self.image_mean, self.image_std)
-        folder = Path(root) if root else Path(self.data_path(split)).resolve().parent
-        source = ImageSource(column=cast(ImageColumn, str(self.cfg.image_column)), root=folder)
-        return ImageLoader(transform, source, self.augmentation(split))
-
-    def augmentation(self, split: str) -> Optional[Augmentation]:
-        """Hook: random changes of training images."""
-        return None
-
-    def get_batch_iterator(self, dataset: RowDataset, **kwargs: Any) -> RowBatchIterator:
-        """Batches in the dataset's own order, from workers that live as long as the dataset."""
-        return RowBatchIterator.build(dataset, self._iterators, **kwargs)
-
-    def dense_constraint_masks(self, sample: Dict[str, Any]) -> Tensor:
-        """Allowed ids of the batch as a mask (B, T, V) bool."""
-        return dense_allowed(sample["constraint_masks"], len(self.dictionary))
-
-    # Steps.
 
     def train_step(
         self,

@@ -12,9 +12,10 @@ from biomedgpt_fairseq.data.tsv import TsvReader
 from biomedgpt_fairseq.decoding.all_candidates import score_candidates
 from biomedgpt_fairseq.metrics.answers import match_score
 from biomedgpt_fairseq.tasks.answer_set import load_answers
-from biomedgpt_fairseq.tasks.base import TRAIN, BiomedTask, Prediction
+from biomedgpt_fairseq.tasks.base import BiomedTask, Prediction
 from biomedgpt_fairseq.tasks.options import ClosedSetOptions
 from biomedgpt_fairseq.tasks.row_subset import RowSubset
+from biomedgpt_fairseq.tasks.rows import TRAIN
 from biomedgpt_fairseq.text.tokenizer import Tokenizer
 from biomedgpt_fairseq.text.trie import build_answer_trie
 

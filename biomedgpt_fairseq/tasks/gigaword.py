@@ -10,9 +10,10 @@ from fairseq.tasks import register_task
 from biomedgpt_fairseq.data.examples import Example, RowOptions, make_summary_example
 from biomedgpt_fairseq.data.fairseq_dataset import RowDataset
 from biomedgpt_fairseq.metrics import rouge
-from biomedgpt_fairseq.tasks.base import TRAIN, BiomedTask
+from biomedgpt_fairseq.tasks.base import BiomedTask
 from biomedgpt_fairseq.tasks.closed_set import log_ratio
 from biomedgpt_fairseq.tasks.options import SummaryOptions
+from biomedgpt_fairseq.tasks.rows import TRAIN
 
 ROUGE_KINDS = ("rouge1", "rouge2", "rougeL")
 

@@ -7,10 +7,11 @@ from fairseq.tasks import register_task
 from biomedgpt_fairseq.data.augment import build_augmentation
 from biomedgpt_fairseq.data.examples import CLASSIFY_COLUMNS, make_classify_example
 from biomedgpt_fairseq.data.image import Augmentation
-from biomedgpt_fairseq.tasks.base import TRAIN, Prediction
+from biomedgpt_fairseq.tasks.base import Prediction
 from biomedgpt_fairseq.tasks.class_counts import ClassCounts, log_class_metrics
 from biomedgpt_fairseq.tasks.closed_set import ClosedSetTask
 from biomedgpt_fairseq.tasks.options import ImageClassifyOptions
+from biomedgpt_fairseq.tasks.rows import TRAIN
 
 
 @register_task("image_classify", dataclass=ImageClassifyOptions)
