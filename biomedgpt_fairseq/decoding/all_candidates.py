@@ -33,7 +33,7 @@ def score_candidates(
     chunk: most paths through the trie that are decoded together for each sample.
     Raises ValueError without models, on a chunk below 1 and on the wrong number of prompts.
     """
-    batch, device = net_input["src_tokens"].size(0), net_input["src_tokens"].device
+    batch = net_input["src_tokens"].size(0)
     if not models:
         raise ValueError("scoring needs at least one model, found none")
     if chunk < 1:
@@ -43,7 +43,7 @@ def score_candidates(
             f"every sample needs a decoder prompt with at least bos: {batch} samples, found "
             f"{len(decoder_prompts)} prompts of lengths {[len(p) for p in decoder_prompts]}"
         )
-    scores = _score(models, net_input, decoder_prompts, trie.to(device), chunk)
+    scores = _score(models, net_input, decoder_prompts, trie, chunk)
     return scores.clone()  # outside inference mode: callers may compute on
 
 
@@ -61,20 +61,23 @@ def _score(
     longest = int(trie.depth.max()) + max(map(len, decoder_prompts))
     size = max(1, min(chunk, MAX_POSITIONS // (len(lengths) * longest)))
     edge_scores = torch.zeros(len(lengths), len(trie.child_token), device=device)  # (B, E)
-    for part in plan_chunks(trie, size, Vocabulary.pad):
+    on_device = trie.to(device)
+    # Planned on the host, so that the device is not stopped to count paths.
+    for planned in plan_chunks(trie.to("cpu"), size, Vocabulary.pad):
+        part = PathChunk(*(tensor.to(device) for tensor in planned))
         inputs = _decoder_inputs(decoder_prompts, part.paths)  # (B*n, T)
         lprobs = [
             _edge_lprobs(
                 model.forward_decoder(inputs, model.expand(encoder_out, len(part.paths))),
                 part,
                 lengths,
-                trie,
+                on_device,
             )
             for model, encoder_out in zip(models, encoded, strict=True)
         ]
         averaged = torch.stack(lprobs).logsumexp(0) - math.log(len(lprobs))
         edge_scores[:, part.edge] = averaged
-    return sum_paths(trie, edge_scores)
+    return sum_paths(on_device, edge_scores)
 
 
 def _decoder_inputs(prompts: Sequence[Sequence[int]], paths: Tensor) -> Tensor:

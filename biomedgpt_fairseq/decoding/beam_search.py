@@ -71,7 +71,8 @@ class _Finished:
         rank = count.unsqueeze(2) + ends.cumsum(2) - 1  # (B, G, w)
         stored = ends & (rank < self.width)
         slot = torch.where(stored, rank, self.width)
-        place = live.sample[:, None, None], torch.arange(ends.size(1))[:, None].to(slot), slot
+        group = torch.arange(ends.size(1), device=slot.device).unsqueeze(1)
+        place = live.sample[:, None, None], group, slot
         rows = live.rows_of(beam)
         t = live.step
         self.tokens[*place, :t] = live.tokens[rows, 1 : t + 1]

@@ -8,7 +8,7 @@ all the others.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,8 +16,7 @@ from torch import Tensor
 from biomedgpt_fairseq.text.trie import AnswerTrie
 
 
-@dataclass(frozen=True)
-class PathChunk:
+class PathChunk(NamedTuple):
     """Some paths and the edges whose probabilities they give.
 
     paths: (n, D) int64, tokens from the root, padded by pad; D may be 0.

@@ -17,8 +17,10 @@ class Decodable(Protocol):
     A state belongs to the model that made it and is changed in place.
     """
 
-    max_target_positions: int
-    """Longest decoder input, bos included."""
+    @property
+    def max_target_positions(self) -> int:
+        """Longest decoder input, bos included."""
+        ...
 
     def start_decoding(
         self, net_input: NetInput, beam: int, max_length: int, code_mask: bool = False
@@ -50,7 +52,7 @@ class Scorable(Protocol):
         ...
 
     def expand(self, encoder_out: Any, n: int) -> Any:
-        """Encoder output of B * n rows, each sample n times in a row."""
+        """Encoder output for B * n decoder rows, n adjacent ones per sample."""
         ...
 
     def forward_decoder(self, prev_output_tokens: Tensor, encoder_out: Any) -> Tensor:
