@@ -49,15 +49,17 @@ def run(args: argparse.Namespace) -> int:
     output: Path = args.output
     output.mkdir(parents=True, exist_ok=True)
     files: dict[str, int] = {}
-    for split, rows in sizes.items():
+    # The reader takes no empty files, so a split without rows has no file.
+    for split, rows in ((split, rows) for split, rows in sizes.items() if rows):
         name = f"{split}.tsv"
         files[name] = _write(output / name, LAYOUTS[args.task], options, FIRST_ROW[split], rows)
-    if args.task == "pretrain":
+    if args.task == "pretrain" and args.train:
         files.update(_write_pretrain_extras(output, options, args.train))
     answers = _answers(args.task, args.labels)
     if answers:
         write_json(output / "answers.json", answers)
-    files["corpus.txt"] = _write_corpus(output / "corpus.txt", options, args.train)
+    if args.train:
+        files["corpus.txt"] = _write_corpus(output / "corpus.txt", options, args.train)
     write_json(output / "card.json", _card(args, files, answers))
     print(f"wrote {', '.join(f'{name} ({rows})' for name, rows in files.items())} to {output}")
     return 0
@@ -96,9 +98,7 @@ def _write_pretrain_extras(output: Path, options: RowOptions, train: int) -> dic
     }
     folder = output / "negatives"
     folder.mkdir(exist_ok=True)
-    negatives = make_negatives(
-        options.seed, FIRST_ROW["train"], min(max(train, 1), MAX_NEGATIVE_CAPTIONS)
-    )
+    negatives = make_negatives(options.seed, FIRST_ROW["train"], min(train, MAX_NEGATIVE_CAPTIONS))
     write_json(folder / "type2ans.json", negatives.answers)
     write_text(folder / "object.txt", "".join(f"{name}\n" for name in negatives.objects))
     write_text(folder / "all_captions.txt", "".join(f"{line}\n" for line in negatives.captions))

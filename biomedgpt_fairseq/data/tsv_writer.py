@@ -12,7 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-FORBIDDEN = {"\t": "a tab", "\n": "a newline", "\r": "a carriage return", "\0": "a NUL character"}
+from biomedgpt_fairseq.data.tsv import COLUMN_SEPARATOR, ENCODING, ROW_END
+
+FORBIDDEN = {
+    COLUMN_SEPARATOR: "a tab",
+    ROW_END: "a newline",
+    "\r": "a carriage return",
+    "\0": "a NUL character",
+}
 MAX_LISTED_REJECTS = 1000
 
 
@@ -40,7 +47,7 @@ def check_row(row: Sequence[str], columns: Sequence[str], where: str) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a small UTF-8 file at once: readers see the old content or the new, never a part."""
     partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8", newline="\n") as stream:
+    with partial.open("w", encoding=ENCODING, newline="\n") as stream:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
@@ -82,16 +89,11 @@ class TsvWriter:
         self._stream.truncate(size)
         self._stream.seek(size)
 
-    @property
-    def was_resumed(self) -> bool:
-        """Whether an earlier, interrupted run had done some items."""
-        return self._resumed
-
     def write(self, row: Sequence[str]) -> None:
         """Append one row; ValueError, and no change, when a field cannot be stored."""
         check_row(row, self.columns, f"{self.path.name}: row {self.rows + 1}")
         try:
-            line = "\t".join(row).encode("utf-8") + b"\n"
+            line = (COLUMN_SEPARATOR.join(row) + ROW_END).encode(ENCODING)
         except UnicodeEncodeError as error:
             raise ValueError(f"{self.path.name}: row {self.rows + 1}: {error}") from error
         self._stream.write(line)
@@ -146,15 +148,13 @@ class TsvWriter:
 
     def _load_state(self) -> int:
         """Take over the counts of an interrupted run; returns the bytes that are valid."""
-        self._resumed = False
         if not self._fingerprint or not self._state.is_file() or not self._partial.is_file():
             return 0
-        state = json.loads(self._state.read_text(encoding="utf-8"))
+        state = json.loads(self._state.read_text(encoding=ENCODING))
         size = int(state["bytes"])
         if state["fingerprint"] != self._fingerprint or self._partial.stat().st_size < size:
             return 0
         self.rows, self.taken = int(state["rows"]), int(state["taken"])
         self.reject_counts = {str(k): int(v) for k, v in state["reject_counts"].items()}
         self.rejects = [(str(item), str(reason)) for item, reason in state["rejects"]]
-        self._resumed = True
         return size
