@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import logging
 import warnings
 
 from fairseq_compat.patch import Patch, prepend
@@ -28,7 +29,13 @@ def install() -> None:
     """Hide these warnings, by message."""
     for message in MESSAGES:
         warnings.filterwarnings("ignore", message=message)
+    logging.getLogger("fairseq.tasks.text_to_speech").addFilter(_not_about_speech)
     warnings.filterwarnings("ignore", category=SyntaxWarning, module=r"fairseq(\.|$)")
+
+
+def _not_about_speech(record: logging.LogRecord) -> bool:
+    """fairseq logs at every import that tensorboardX, an alternative to tensorboard, is absent."""
+    return "tensorboardX" not in record.getMessage()
 
 
 def _edit(tree: ast.Module) -> None:

@@ -25,7 +25,7 @@ TRUST_SWITCH = "BIOMEDGPT_TRUST_CHECKPOINTS"
 Source = str | os.PathLike[str] | BinaryIO
 
 
-class UnsafeCheckpointError(pickle.UnpicklingError):
+class UnsafeCheckpointError(pickle.UnpicklingError, ValueError):
     """The file needs functions or classes that are not on the list."""
 
 
