@@ -114,6 +114,8 @@ def build_parts(
     decoder = decoder_class(config, embed_tokens)
     encoder.apply(init_weights)
     decoder.apply(init_weights)
+    # The output matrix, being the same tensor, has filled the padding row meanwhile.
+    init_weights(embed_tokens)
     return encoder, decoder
 
 
