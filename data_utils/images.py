@@ -48,11 +48,14 @@ def hash_cell(cell: str) -> str:
 
 def open_verified(path: Path, policy: ImagePolicy) -> Image.Image:
     """The RGB picture of a file; RejectedItem when the training loader could not read it."""
+    if not path.is_file():
+        raise RejectedItem(str(path), "no such file")
     try:
-        source = ImageSource("path", path.parent, policy.max_pixels)
-        return load_image(path.name, source)
+        return load_image(path.name, ImageSource("path", path.parent, policy.max_pixels))
     except BadRow as error:
-        raise RejectedItem(str(path), _short(error.reason)) from error
+        is_large = "more than the limit" in error.reason
+        reason = "too many pixels" if is_large else "not a readable picture"
+        raise RejectedItem(str(path), reason) from error
 
 
 def encode_file(path: Path, policy: ImagePolicy) -> str:
@@ -78,8 +81,3 @@ def encode_image(image: Image.Image, policy: ImagePolicy, file_format: str = "PN
     else:
         image.save(buffer, format="PNG")
     return base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def _short(reason: str) -> str:
-    """The reason without the name of the file, so that equal reasons are counted together."""
-    return "not a readable picture" if "not a readable picture" in reason else reason

@@ -83,11 +83,12 @@ def test_small_network_beats_the_linear_model_clearly(data: Data, linear_accurac
     optimizer = torch.optim.AdamW(network.parameters(), 3e-3)
     images = torch.from_numpy(train).permute(0, 3, 1, 2).float() / 127.5 - 1
     for _ in range(7):
-        for batch in torch.randperm(len(images)).split(32):
+        order = torch.randperm(len(images))
+        for batch in (order[first : first + 32] for first in range(0, len(order), 32)):
             scores = network(images[batch])
             loss = nn.functional.cross_entropy(scores, torch.from_numpy(labels)[batch])
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
     network.eval()
     with torch.inference_mode():
