@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import NotRequired, TypedDict
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data._utils.pin_memory import pin_memory
@@ -49,11 +51,12 @@ class NetInput(TypedDict):
 class Batch(TypedDict):
     """A batch as the criterion, the generator and the trainer take it.
 
-    id: row ids; ntokens: target tokens that count; target (B, T) int64; conf (B,) float32;
+    id: row ids (B,) as str, in an array because fairseq-generate asks for `tolist`; ntokens: target
+    tokens that count; target (B, T) int64; conf (B,) float32;
     decoder_prompts: with bos; prefix_tokens (B, t) int64: prompts without bos and eos.
     """
 
-    id: list[str]
+    id: npt.NDArray[np.object_]
     nsentences: int
     ntokens: int
     target: Tensor
@@ -99,7 +102,7 @@ def pack(examples: Sequence[Example], pad: int, with_constraints: bool) -> Packe
         raise ValueError("a batch needs at least one example")
     target = pad_rows([e.target for e in examples], pad)
     batch = Batch(
-        id=[e.row_id for e in examples],
+        id=np.array([e.row_id for e in examples], dtype=object),
         nsentences=len(examples),
         ntokens=int((target != pad).sum()),
         target=target,

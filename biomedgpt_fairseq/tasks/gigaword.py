@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from fairseq.tasks import register_task
 
+from biomedgpt_fairseq.data.collate import PackedBatch
 from biomedgpt_fairseq.data.examples import Example, RowOptions, make_summary_example
 from biomedgpt_fairseq.data.fairseq_dataset import RowDataset
 from biomedgpt_fairseq.metrics import rouge
@@ -73,4 +74,15 @@ class SummaryTask(BiomedTask):
         def build(row: torch.Tensor, rng: np.random.Generator, index: int) -> Example:
             return Example(str(index), row, torch.tensor([self.dictionary.bos()]), empty, None)
 
-        return RowDataset(src_tokens, build, pad=self.dictionary.pad(), seed=self.cfg.seed)
+        return _Lines(src_tokens, build, pad=self.dictionary.pad(), seed=self.cfg.seed)
+
+
+class _Lines(RowDataset):
+    """Lines of text.  Their ids are numbers: fairseq-interactive adds the lines read before."""
+
+    def pack(self, samples: Sequence[Example]) -> Any:
+        packed = super().pack(samples)
+        if isinstance(packed, PackedBatch):
+            ids = [int(row_id) for row_id in packed.batch["id"]]
+            packed.batch["id"] = np.array(ids, dtype=object)
+        return packed

@@ -126,7 +126,7 @@ def test_batch_equals_recording(
             )
     check_picture(batch, net_input.get("patch_images"), patches)
     if case["task"] in ("vqa_gen", "caption"):
-        assert batch["id"] == [str(i) for i in want["id"]["data"]]
+        assert list(batch["id"]) == [str(i) for i in want["id"]["data"]]
     if want.get("conf"):
         np.testing.assert_allclose(batch["conf"], array(want["conf"]), rtol=1e-6)
     for key in ("ref_dict", "target_strs", "decoder_prompts"):

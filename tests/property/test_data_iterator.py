@@ -28,7 +28,7 @@ def iterator(num_rows: int, size: int, shards: int = 1, shard: int = 0) -> RowBa
 
 
 def ids(batches: object) -> list[list[str]]:
-    return [batch["id"] if batch else [] for batch in batches]  # type: ignore[attr-defined]
+    return [batch["id"].tolist() if batch else [] for batch in batches]  # type: ignore[attr-defined]
 
 
 SIZES = st.integers(1, 40)

@@ -28,7 +28,7 @@ def test_rows_are_padded_on_the_right() -> None:
     assert net_input["src_lengths"].tolist() == [3, 4]
     assert net_input["prev_output_tokens"].tolist() == [[0, 7, PAD], [0, 5, 8]]
     assert batch["target"].tolist() == [[7, 2, PAD], [PAD, 8, 2]]
-    assert (batch["id"], batch["nsentences"], batch["ntokens"]) == (["a", "b"], 2, 4)
+    assert (batch["id"].tolist(), batch["nsentences"], batch["ntokens"]) == (["a", "b"], 2, 4)
 
 
 def test_optional_keys_are_there_only_when_examples_have_them() -> None:

@@ -117,7 +117,7 @@ def test_cut_rows_are_counted_and_the_first_is_logged(
 def test_collater_of_nothing_is_a_dummy(tmp_path: Path) -> None:
     rows = dataset(tmp_path, ["0", "1"])
     assert rows.collater([]) == {}
-    assert rows.collater([rows[0], rows[1]])["id"] == ["0", "1"]
+    assert rows.collater([rows[0], rows[1]])["id"].tolist() == ["0", "1"]
 
 
 def test_unknown_policy_raises(tmp_path: Path) -> None:
