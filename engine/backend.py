@@ -115,6 +115,7 @@ def build_stock_wheel(folder: Path) -> Path:
             file=sys.stderr,
         )
         environment["READTHEDOCS"] = "1"  # the release's own switch for "no extensions"
+        command.append("--no-cache-dir")  # or pip would offer this wheel once there is a compiler
         if subprocess.run(command, env=environment, check=False).returncode != 0:
             raise RuntimeError(
                 f"could not download or build fairseq {UPSTREAM}; the messages above say why. "

@@ -118,8 +118,7 @@ def _whole_sentences(sizes: Ints, block_size: int, separator: int | None) -> Int
             length += size
     if length > smallest:
         blocks.append((begin, begin + length))
-    # With no block (0, -1): what numpy makes of an empty list in the compiled version.
-    return np.asarray(blocks, dtype=np.int64).reshape(len(blocks), -1 if blocks else 0)
+    return np.asarray(blocks, dtype=np.int64).reshape(len(blocks), 2)
 
 
 def _get_block_to_dataset_index_fast(sizes: Ints, slice_indices: Ints) -> Ints:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fairseq_compat.patch import Patch, swap
 
 _USES = {
@@ -16,7 +18,7 @@ PATCHES = tuple(
         name="numpy-aliases",
         module=module,
         reason="AttributeError: module 'numpy' has no attribute 'int', 'float', 'compat'",
-        edit=lambda tree, table=table: swap(tree, table),  # type: ignore[misc]
+        edit=partial(swap, table=table),
     )
     for module, table in _USES.items()
 )

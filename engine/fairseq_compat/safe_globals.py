@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import importlib
 import sys
+import typing
 from collections.abc import Iterable
 from typing import Any
 
 _PLAIN = (
     "argparse.Namespace",
     "collections.OrderedDict",
-    "collections.defaultdict",
     # Types stand in omegaconf's metadata and as the factory of a defaultdict.
     *(f"builtins.{name}" for name in ("bool", "bytes", "dict", "float", "int", "list", "str")),
     *(f"builtins.{name}" for name in ("complex", "set", "tuple")),
@@ -32,11 +32,11 @@ _OMEGACONF = (
         for kind in ("Any", "String", "Integer", "Float", "Boolean", "Enum", "Bytes")
     ),
 )
-_NUMPY = (
-    "numpy.dtype",
-    "numpy.ndarray",
-    *(f"numpy.dtypes.{kind}DType" for kind in ("Bool", "Float16", "Float32", "Float64")),
-    *(f"numpy.dtypes.{sign}{bits}DType" for sign in ("Int", "UInt") for bits in (8, 16, 32, 64)),
+_NUMPY = ("numpy.dtype", "numpy.ndarray")
+# The types of dtype objects, which no file names: numbers only, never Python objects.
+_DTYPES = (
+    *(f"{kind}DType" for kind in ("Bool", "Float16", "Float32", "Float64")),
+    *(f"{sign}{bits}DType" for sign in ("Int", "UInt") for bits in (8, 16, 32, 64)),
 )
 # Found where they are in current numpy, under the name of numpy 1 as well.
 _NUMPY_FUNCTIONS = ("scalar", "_reconstruct")
@@ -55,19 +55,26 @@ _MOVED = {
     **{f"fairseq.meters.{name}": f"fairseq.logging.meters.{name}" for name in _METERS},
 }
 
+_GENERICS = (typing.Dict, typing.List, typing.Optional, typing.Tuple, typing.Union)  # noqa: UP006
 
-def none_type(value: None) -> type[None]:
+
+def none_type(*values: Any) -> type[None]:
     """Stands for `builtins.type`, with which a pickle writes the class of None."""
-    if value is not None:
+    if values != (None,):
         raise ValueError("builtins.type is accepted in a checkpoint for the type of None only")
     return type(None)
 
 
 def typing_item(generic: Any, item: Any) -> Any:
     """Stands for `operator.getitem`, with which a pickle writes `Optional[int]` and the like."""
-    if getattr(generic, "__module__", None) != "typing":
+    if not any(generic is known for known in _GENERICS):
         raise ValueError("operator.getitem is accepted in a checkpoint for typing's names only")
     return generic[item]
+
+
+def default_dict(*_: Any) -> dict[Any, Any]:
+    """Stands for `collections.defaultdict`, in which torch's reader sets no items: a plain dict."""
+    return {}
 
 
 def _numpy_function(name: str) -> Any:
@@ -86,6 +93,7 @@ def _allowed() -> dict[str, str]:
 
 _STAND_INS = {
     "builtins.type": none_type,
+    "collections.defaultdict": default_dict,
     "_operator.getitem": typing_item,
     "operator.getitem": typing_item,
 }
@@ -116,7 +124,16 @@ def resolve(names: Iterable[str]) -> tuple[list[tuple[Any, str]], list[str]]:
             pairs.append((found, name)) if found is not None else refused.append(name)
         else:
             refused.append(name)
+    if any(name == "numpy.dtype" for _, name in pairs):
+        pairs += _dtype_classes()
     return pairs, refused
+
+
+def _dtype_classes() -> list[tuple[Any, str]]:
+    import numpy
+
+    named = [(getattr(numpy.dtypes, kind, None), f"numpy.dtypes.{kind}") for kind in _DTYPES]
+    return [(kind, name) for kind, name in named if kind is not None]
 
 
 def names_without_import() -> list[str]:

@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 TRUST_SWITCH = "BIOMEDGPT_TRUST_CHECKPOINTS"
 
+# What the reader may raise over bytes that torch.save did not write.
+_DAMAGED = (AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError)
+
 Source = str | os.PathLike[str] | BinaryIO
 
 
@@ -59,6 +62,10 @@ def _load_safely(source: Source, map_location: Any, mmap: bool | None) -> Any:
             return torch.load(source, map_location=map_location, mmap=mmap, weights_only=True)
     except pickle.UnpicklingError as error:
         raise UnsafeCheckpointError(_refusal(source, [_reason(error)])) from error
+    except _DAMAGED as error:
+        if isinstance(error, RuntimeError) and "PytorchStreamReader" not in str(error):
+            raise  # the device is absent, and the like
+        raise ValueError(_unreadable(source, error)) from error
 
 
 def _globals_of(source: Source) -> list[str] | None:
@@ -69,7 +76,7 @@ def _globals_of(source: Source) -> list[str] | None:
     start = None if isinstance(source, str | os.PathLike) else source.tell()
     try:
         names: list[str] = listing(source)
-    except ValueError:  # a file in the format before torch 1.6
+    except (ValueError, RuntimeError):  # the format before torch 1.6; a damaged file
         return None
     finally:
         if start is not None and not isinstance(source, str | os.PathLike):
@@ -90,10 +97,9 @@ def _allow(pairs: list[tuple[Any, str]]) -> AbstractContextManager[Any]:
 
 
 def _reason(error: pickle.UnpicklingError) -> str:
-    """The line of torch's long message that names the global."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    named = [line for line in lines if "GLOBAL" in line or "reduce" in line or "object" in line]
-    return (named or lines or ["unreadable"])[0]
+    """What torch's reader found; it raises a long advice around that."""
+    inner = error.__context__ if isinstance(error.__context__, pickle.UnpicklingError) else error
+    return str(inner).strip().partition("\n")[0] or "an instruction that is not supported"
 
 
 def _refusal(source: Source, refused: list[str]) -> str:
@@ -101,6 +107,14 @@ def _refusal(source: Source, refused: list[str]) -> str:
         f"{_name(source)}: the checkpoint refers to code that is not known to be harmless: "
         f"{', '.join(refused)}.  Nothing of it was run.  If you trust whoever made the file, set "
         f"the environment variable {TRUST_SWITCH}=1 to load it all the same"
+    )
+
+
+def _unreadable(source: Source, error: Exception) -> str:
+    reason = str(error).partition("\n")[0][:200]
+    return (
+        f"{_name(source)}: not a complete file of torch.save ({type(error).__name__}: {reason}); "
+        "was it cut off while it was copied or saved?"
     )
 
 
