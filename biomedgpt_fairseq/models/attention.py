@@ -33,10 +33,11 @@ class KeyValue(NamedTuple):
 class Cross(NamedTuple):
     """What decoder rows look at in the encoder's output.
 
+    memory: encoder output (B, S, D), or keys and values made of it before.
     bias: (1, B or N, H, T, S), -inf towards padding.
     """
 
-    keys_values: KeyValue
+    memory: Tensor | KeyValue
     bias: Tensor
 
 
@@ -68,7 +69,6 @@ def attend(
     if _fused(query, keys, bias):
         if padding is not None:
             bias = bias.masked_fill(padding[:, None, None, :], -torch.inf)
-        bias = bias.expand(samples, query.size(1), -1, -1)
         context = F.scaled_dot_product_attention(
             query, keys, values, attn_mask=bias, dropout_p=dropout, scale=scale
         )

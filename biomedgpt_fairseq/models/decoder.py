@@ -134,10 +134,7 @@ class Decoder(nn.Module):
         )
         prompt_length = bias.size(3) - length
         bias = bias + widen(relative, prompt_length)
-        cross = Cross(
-            layer.encoder_attn.keys_values(encoder_out["encoder_out"]),  # type: ignore[operator, union-attr]
-            cross_bias,
-        )
+        cross = Cross(encoder_out["encoder_out"], cross_bias)
         return layer(x, bias, cross, extender(prefix))  # type: ignore[no-any-return]
 
     # Text and image codes differ in their positions and in one layer norm.

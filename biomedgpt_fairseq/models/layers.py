@@ -110,6 +110,9 @@ class DecoderLayer(_Layer):
         y = self.self_attn(self.self_attn.queries(y), keys_values, bias)
         x = self.add(x, self.self_attn_ln(y))
         y = self.encoder_attn.queries(self.encoder_attn_layer_norm(x))
-        y = self.encoder_attn(y, *cross)
+        memory = cross.memory
+        if not isinstance(memory, KeyValue):
+            memory = self.encoder_attn.keys_values(memory)
+        y = self.encoder_attn(y, memory, cross.bias)
         x = self.add(x, self.cross_attn_ln(y))
         return self.feed_forward(x)

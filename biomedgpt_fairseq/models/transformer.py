@@ -19,6 +19,7 @@ from biomedgpt_fairseq.models.incremental import (
 )
 from biomedgpt_fairseq.models.initial import init_weights
 from biomedgpt_fairseq.models.resnet import ResNet, get_trunk
+from biomedgpt_fairseq.models.tree import decode_tree
 
 ENCODER_INPUTS = ("src_tokens", "patch_images", "patch_masks", "sample_patch_num")
 
@@ -77,6 +78,21 @@ class UnifiedTransformer(nn.Module):
         """Logits (N, T, V) of decoder inputs (N, T)."""
         features, _ = self.decoder.decode(prev_output_tokens, encoder_out, code_masks)
         return self.decoder.output_projection(features)  # type: ignore[no-any-return]
+
+    def decode_tree(
+        self,
+        tokens: Tensor,
+        position: Tensor,
+        visible: Tensor,
+        encoder_out: EncoderOutput,
+        length: int,
+    ) -> Tensor:
+        """Features (B, T, D) of many continuations in one row, see `models.tree`."""
+        return decode_tree(self.decoder, tokens, position, visible, encoder_out, length)
+
+    def output_rows(self, ids: Tensor) -> Tensor:
+        """Rows of the output matrix: (M,) -> (M, D)."""
+        return self.decoder.output_projection.weight[ids]
 
     def start_decoding(
         self, net_input: Mapping[str, Any], beam: int, max_length: int, code_mask: bool = False

@@ -34,9 +34,8 @@ def test_old_layer_norm_names_become_released_ones() -> None:
 
 def test_fused_projections_are_split_in_thirds() -> None:
     prefix = "encoder.layers.0.self_attn."
-    state = converted(
-        {prefix + "in_proj_weight": torch.arange(12).view(6, 2), prefix + "in_proj_bias": torch.arange(6)}
-    )  # fmt: skip
+    weight, bias = torch.arange(12).view(6, 2), torch.arange(6)
+    state = converted({prefix + "in_proj_weight": weight, prefix + "in_proj_bias": bias})
     assert state[prefix + "q_proj.weight"].tolist() == [[0, 1], [2, 3]]
     assert state[prefix + "k_proj.weight"].tolist() == [[4, 5], [6, 7]]
     assert state[prefix + "v_proj.bias"].tolist() == [4, 5]
@@ -125,7 +124,9 @@ def test_positions_grow_when_asked(config, build) -> None:
 def test_trunk_starts_from_a_torchvision_file(tmp_path) -> None:
     trunk = Trunk((2, 1, 1), (4, 4, 8), 4)
     source, target = ResNet(trunk), ResNet(trunk)
-    state = {k: torch.randn_like(v) if v.is_floating_point() else v for k, v in source.state_dict().items()}  # fmt: skip
+    for parameter in source.parameters():
+        torch.nn.init.normal_(parameter)
+    state = source.state_dict()
     unused = {"layer4.0.conv1.weight": torch.zeros(2), "fc.weight": torch.zeros(3, 3)}
     torch.save(state | unused, tmp_path / "resnet.pth")
     load_trunk(target, str(tmp_path / "resnet.pth"))
