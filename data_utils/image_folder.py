@@ -1,7 +1,7 @@
 """Any folder of pictures -> classification TSV files.
 
-Input: DIR/CLASS/*.png, DIR/SPLIT/CLASS/*.png, or a CSV file with the columns path and label and,
-where known, split and group (rows of one group, such as a patient, stay in one split).
+Input: DIR/CLASS/*.png, DIR/SPLIT/CLASS/*.png, or with --csv a table with the columns path and label
+and, where known, split and group (rows of one group, such as a patient, stay in one split).
 Columns written: image (base64), label index, label name.
 """
 
@@ -136,9 +136,9 @@ def _digest(pictures: Sequence[Picture]) -> str:
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="data_utils.image_folder", description=__doc__)
-    parser.add_argument("input", type=Path, help="folder of pictures, or a CSV file")
+    parser.add_argument("input", type=Path, help="folder of pictures")
+    parser.add_argument("--csv", type=Path, help="table of path (inside the folder), label, ...")
     parser.add_argument("--output", type=Path, required=True, help="folder to write to")
-    parser.add_argument("--root", type=Path, help="folder of the CSV's paths (default: its own)")
     parser.add_argument(
         "--splits", default="", help="only these splits, comma-separated (default: all)"
     )
@@ -169,9 +169,9 @@ def _run(args: argparse.Namespace) -> None:
         labels=tuple(labels),
         splits=tuple(split_name(name) for name in args.splits.split(",") if name),
     )
-    if args.input.suffix.lower() == ".csv":
-        pictures = read_csv(args.input, args.root or args.input.parent, args.group_pattern)
-        convert(pictures, args.output, options, [args.input])
+    if args.csv is not None:
+        pictures = read_csv(args.csv, args.input, args.group_pattern)
+        convert(pictures, args.output, options, [args.csv])
     else:
         convert(find_pictures(args.input, args.group_pattern), args.output, options)
 

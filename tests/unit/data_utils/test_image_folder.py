@@ -10,7 +10,7 @@ from PIL import Image
 
 from biomedgpt_fairseq.data.image import load_image
 from biomedgpt_fairseq.data.tsv import TsvReader
-from data_utils.image_folder import FolderOptions, convert
+from data_utils.image_folder import FolderOptions, _build_parser, _run, convert
 from data_utils.images import ImagePolicy
 from data_utils.picture_list import Picture, find_pictures, read_csv
 
@@ -164,6 +164,20 @@ def test_other_formats_become_png(tmp_path: Path) -> None:
 def test_label_outside_the_given_list_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="labels .'no_tumor'. are not in the given list"):
         convert(find_pictures(folder), tmp_path / "out", FolderOptions(labels=("glioma",)))
+
+
+def test_program_reads_folder_and_table(folder: Path, tmp_path: Path) -> None:
+    table = write_table(
+        folder, "path,label,split", "glioma/image(1) p0.png,a,train", "glioma/image(3) p1.png,a,dev"
+    )
+    arguments = [str(folder), "--csv", str(table), "--output", str(tmp_path / "out")]
+
+    _run(_build_parser().parse_args([*arguments, "--splits", "val", "--max-side", "6"]))
+
+    assert [load_image(row[0]).size for row in rows(tmp_path / "out", "valid")] == [(6, 6)]
+    assert not (tmp_path / "out" / "train.tsv").exists()
+    _run(_build_parser().parse_args([str(folder), "--output", str(tmp_path / "all")]))
+    assert len(rows(tmp_path / "all", "train")) == 16
 
 
 @pytest.mark.shared
