@@ -38,7 +38,6 @@ class EvaluationRequest:
     num_workers: int = 0
     limit: Optional[int] = None
     """Only so many rows from the start."""
-    seed: int = 7
     report: bool = True
     log_file: Optional[str] = None
     command: str = ""
@@ -47,7 +46,7 @@ class EvaluationRequest:
 def evaluate(request: EvaluationRequest) -> Summary:
     """Run the evaluation and write its files into `results_path`."""
     started = time.time()
-    torch.manual_seed(request.seed)
+    torch.manual_seed(request.load.seed)
     loaded = load(request.load)
     loaded.task.load_dataset(request.gen_subset)
     dataset = loaded.task.dataset(request.gen_subset)
@@ -55,7 +54,7 @@ def evaluate(request: EvaluationRequest) -> Summary:
     if rows_wanted == 0:
         raise ValueError(f"{loaded.task_options.data}: no rows to evaluate")
     predictions = list(_predict(loaded, dataset, rows_wanted, request))
-    summary = summarize(loaded.task_name, predictions, loaded.task.answers, request.seed)
+    summary = summarize(loaded.task_name, predictions, loaded.task.answers, request.load.seed)
     request.results_path.mkdir(parents=True, exist_ok=True)
     record = _make_record(request, loaded, rows_wanted)
     _write_results(request, loaded.task_name, summary)
@@ -127,7 +126,7 @@ def _make_record(request: EvaluationRequest, loaded: Loaded, rows: int) -> dict[
         "batch_size": request.batch_size,
         "precision": str(request.placement.dtype).removeprefix("torch."),
         "device": request.placement.device_name,
-        "seed": request.seed,
+        "seed": request.load.seed,
         "versions": versions(),
     }
 
@@ -140,9 +139,9 @@ def _make_report(
     record: dict[str, Any],
 ) -> ReportData:
     first = Path(request.load.paths[0])
-    log = find_training_log(first, request.log_file)
+    log = find_training_log(first, request.log_file, loaded.saved.log_file)
     curves = read_curves(log) if log is not None else []
-    logger.info("training curves from %s", log if log is not None else "no log: none found")
+    logger.info("training curves: %s", log if log is not None else "no log found")
     worst, best = select_examples(summary.rows, EXAMPLES_SHOWN)
     return ReportData(
         title=f"{first.name} on {Path(loaded.task_options.data.split(',')[-1]).name}",

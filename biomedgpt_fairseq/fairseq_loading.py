@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Optional
 
 import torch
@@ -12,11 +13,17 @@ from fairseq.tasks import TASK_REGISTRY
 from torch import Tensor
 
 from biomedgpt_fairseq.fairseq_saved_options import (
+    MODEL_OPTION_NAMES,
     Options,
     SavedOptions,
+    log_ignored,
     saved_options,
     task_options,
 )
+from biomedgpt_fairseq.models.checkpoint import converted
+from biomedgpt_fairseq.models.fairseq_model import FairseqShapedEncoder, OfaModel
+from biomedgpt_fairseq.models.saved_config import config_from_weights
+from biomedgpt_fairseq.models.transformer import build_parts
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +43,7 @@ class LoadRequest:
     """vqa_gen: beam search for the answer instead of scoring every candidate."""
     zero_shot: bool = False
     """vqa_gen: free answers of a model that was not trained on the answer list."""
+    seed: int = 7
 
 
 @dataclass(frozen=True)
@@ -69,12 +77,18 @@ def load(request: LoadRequest) -> Loaded:
 
 
 def read_checkpoint(path: str) -> Options:
-    """Content of a checkpoint file on the CPU, without running any code in it."""
+    """Content of a checkpoint file on the CPU, without running any code in it.
+
+    Raises ValueError for a file that could not be read without running code.
+    """
     if not Path(path).is_file():
         raise FileNotFoundError(f"--path {path}: no such file")
     from fairseq_compat import safe_load
 
-    state = safe_load.load(path, map_location="cpu")
+    try:
+        state = safe_load.load(path, map_location="cpu")
+    except UnpicklingError as error:
+        raise ValueError(str(error)) from error
     if not isinstance(state, dict) or "model" not in state:
         raise ValueError(f"{path}: expected a fairseq checkpoint with an entry 'model'")
     return state
@@ -106,12 +120,13 @@ def _setup_task(request: LoadRequest, saved: SavedOptions) -> Loaded:
         raise ValueError(f"{request.paths[0]}: the file names no task; say which with --task")
     overrides = dict(request.overrides)
     # A row that cannot be read must not be replaced by another one, which would count twice.
-    overrides["on_bad_row"] = "raise"
+    overrides |= {"on_bad_row": "raise", "seed": request.seed}
     if name == "vqa_gen":
         overrides |= _vqa_inference(request, {**saved.task, **overrides})
     elif request.search or request.zero_shot:
         raise ValueError(f"--beam-search-vqa-eval and --zero-shot are for vqa_gen, not {name}")
     options = task_options(name, saved.task, overrides)
+    log_ignored(saved, options)
     return Loaded(TASK_REGISTRY[name].setup_task(options), name, options, [], saved)
 
 
@@ -132,6 +147,18 @@ def _vqa_inference(request: LoadRequest, options: Options) -> Options:
     return {"val_inference_type": "beamsearch" if search else "allcand"}
 
 
-def _build_model(task: Any, options: Options, weights: Mapping[str, Tensor]) -> Any:
+def _build_model(task: Any, options: Options, weights: Mapping[str, Tensor]) -> OfaModel:
     """The network with the saved options or, where there are none, those the weights imply."""
-    raise NotImplementedError
+    symbols, pad = len(task.source_dictionary), task.source_dictionary.pad()
+    if "arch" not in options and "_name" not in options:
+        config = config_from_weights(converted(weights))
+        if config.vocab_size != symbols:
+            raise ValueError(
+                f"the file has {config.vocab_size} symbols and the vocabulary {symbols}; "
+                "check --bpe-dir, code_dict_size and num_bins"
+            )
+        return OfaModel(*build_parts(config, FairseqShapedEncoder))
+    known = {name: value for name, value in options.items() if name in MODEL_OPTION_NAMES}
+    # What these options did is in the weights already; the trunk's file may be gone.
+    known |= {"resnet_model_path": None, "checkpoint_activations": False}
+    return OfaModel.from_options(known, symbols, pad)

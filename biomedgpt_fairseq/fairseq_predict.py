@@ -51,17 +51,16 @@ class PredictionRequest:
     selected_cols: Optional[str] = None
     batch_size: int = 16
     top_k: int = 5
-    seed: int = 7
 
 
 def predict(request: PredictionRequest) -> Iterator[dict[str, Any]]:
     """A record {"id", "answer", "score", "candidates"} per row, in order."""
-    torch.manual_seed(request.seed)
+    torch.manual_seed(request.load.seed)
     loaded = load(request.load)
     models = request.placement.place(loaded.models)
     task = loaded.task
     tools, options = task.row_tools(SPLIT), task.row_options(SPLIT)
-    rng = np.random.default_rng(request.seed)
+    rng = np.random.default_rng(request.load.seed)
     rows = enumerate(_rows(request, loaded))
     while chunk := list(islice(rows, request.batch_size)):
         examples = [task.make_example(row, index, tools, options, rng) for index, row in chunk]

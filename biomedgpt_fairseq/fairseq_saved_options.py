@@ -15,9 +15,12 @@ from typing import Any, Optional
 from fairseq.tasks import TASK_DATACLASS_REGISTRY
 from omegaconf import OmegaConf
 
+from biomedgpt_fairseq.models.fairseq_options import ModelOptions
+
 logger = logging.getLogger(__name__)
 
 Options = dict[str, Any]
+MODEL_OPTION_NAMES = frozenset({"arch", "_name", *(field.name for field in fields(ModelOptions))})
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
 
@@ -45,26 +48,31 @@ def saved_options(state: Mapping[str, Any]) -> SavedOptions:
 
 
 def task_options(name: str, saved: Options, overrides: Options) -> Any:
-    """Options of a task: its defaults, then the saved values, then the overrides.
-
-    Saved options that the task does not have are ignored with one log line.
-    """
+    """Options of a task: its defaults, then the saved values, then the overrides."""
     if name not in TASK_DATACLASS_REGISTRY:
         known = ", ".join(sorted(TASK_DATACLASS_REGISTRY))
         raise ValueError(f"no task is called {name!r}; known: {known}")
     options = TASK_DATACLASS_REGISTRY[name]()
-    known_names = {field.name for field in fields(options) if not field.name.startswith("_")}
     given = {**saved, **overrides}
-    for key in known_names:
+    for key in _names(options):
         value = given.get(key, getattr(options, key))
         if isinstance(value, str) and (reference := _REFERENCE.fullmatch(value)):
             # The default points into the options of a whole run, such as ${common.seed}.
             value = given.get(reference[1].rpartition(".")[2])
         setattr(options, key, json.dumps(value) if isinstance(value, dict) else value)
-    ignored = sorted(key for key in set(saved) - known_names if not key.startswith("_"))
-    if ignored:
-        logger.info("saved options without effect on task %s: %s", name, ", ".join(ignored))
     return options
+
+
+def log_ignored(saved: SavedOptions, options: Any) -> None:
+    """Tell in one line which saved options neither the task nor the network has."""
+    known = _names(options) | MODEL_OPTION_NAMES
+    ignored = sorted({*saved.task, *saved.model} - known)
+    if ignored:
+        logger.info("saved options without effect: %s", ", ".join(ignored))
+
+
+def _names(options: Any) -> set[str]:
+    return {field.name for field in fields(options) if not field.name.startswith("_")}
 
 
 def _plain(options: Any) -> Any:

@@ -73,7 +73,6 @@ def run(args: argparse.Namespace) -> int:
             batch_size=args.batch_size,
             num_workers=args.num_workers,
             limit=args.limit,
-            seed=args.seed,
             report=not args.no_report,
             log_file=args.log_file,
             command=command_line(sys.argv),
@@ -111,7 +110,6 @@ def load_request(args: argparse.Namespace, data: str | None) -> LoadRequest:
         "eval_args": args.eval_args,
         "selected_cols": args.selected_cols,
         "bpe_dir": args.bpe_dir,
-        "seed": args.seed,
     }
     overrides |= {name: value for name, value in named.items() if value is not None}
     if args.eval_args is not None and not isinstance(json.loads(args.eval_args), dict):
@@ -123,6 +121,7 @@ def load_request(args: argparse.Namespace, data: str | None) -> LoadRequest:
         ema=args.ema_eval,
         search=args.beam_search_vqa_eval,
         zero_shot=args.zero_shot,
+        seed=args.seed,
     )
 
 

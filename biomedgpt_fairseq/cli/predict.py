@@ -46,7 +46,6 @@ def run(args: argparse.Namespace) -> int:
             selected_cols=args.selected_cols,
             batch_size=args.batch_size,
             top_k=args.top_k,
-            seed=args.seed,
         )
     ):
         print(json.dumps(record, ensure_ascii=False), flush=True)

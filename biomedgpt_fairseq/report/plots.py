@@ -49,7 +49,7 @@ _STYLE: Any = {
 
 def loss_plot(curves: Sequence[Curve]) -> str | None:
     """Training and validation loss over updates; None when no loss was logged."""
-    shown = [curve for curve in curves if curve.name == "loss"]
+    shown = sorted((c for c in curves if c.name == "loss"), key=lambda c: c.split != "train")
     if not shown:
         return None
 
@@ -91,7 +91,7 @@ def confusion_plot(confusion: Confusion) -> str:
     counts = confusion.counts
     size = len(confusion.labels)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)  # (L, L)
-    side = max(0.42, 0.8 - 0.06 * size) * size + 1.4
+    side = max(0.33, 0.8 - 0.06 * size) * size + 1.3
 
     def draw(axes: Any) -> None:
         for gold, predicted in np.ndindex(size, size):

@@ -17,15 +17,20 @@ _PLAIN_LINE = re.compile(r"epoch (?P<epoch>\d+) \| (?:valid on '(?P<subset>[^']+
 _BOOKKEEPING = frozenset({"epoch", "update", "num_updates", "wall", "train_wall"})
 
 
-def find_training_log(checkpoint: Path, named: str | None = None) -> Path | None:
-    """The log of the run that wrote a checkpoint: the named file, else a log beside the checkpoint.
+def find_training_log(
+    checkpoint: Path, named: str | None = None, saved: str | None = None
+) -> Path | None:
+    """The log of the run that wrote a checkpoint.
 
-    Raises FileNotFoundError for a named file that is not there.
+    named: the file that must be it.  saved: where the run said it would be.  Without either, the
+    first log beside the checkpoint.  Raises FileNotFoundError for a named file that is not there.
     """
     if named is not None:
         if not Path(named).is_file():
             raise FileNotFoundError(f"--log-file {named}: no such file")
         return Path(named)
+    if saved is not None and Path(saved).is_file():
+        return Path(saved)
     found = sorted(p for p in checkpoint.parent.glob("*") if p.suffix in (".log", ".jsonl"))
     return found[0] if found else None
 

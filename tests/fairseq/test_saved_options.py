@@ -7,7 +7,11 @@ pytest.importorskip("fairseq")
 
 from omegaconf import OmegaConf  # noqa: E402
 
-from biomedgpt_fairseq.fairseq_saved_options import saved_options, task_options  # noqa: E402
+from biomedgpt_fairseq.fairseq_saved_options import (  # noqa: E402
+    log_ignored,
+    saved_options,
+    task_options,
+)
 
 
 def test_namespace_holds_all_options_in_one() -> None:
@@ -79,14 +83,16 @@ def test_answer_map_may_be_an_object() -> None:
 
 
 def test_seed_of_the_run_replaces_the_reference() -> None:
-    assert task_options("caption", {}, {"seed": 3}).seed == 3
+    assert task_options("gigaword", {}, {"seed": 3}).seed == 3
 
 
 def test_unknown_options_are_ignored_with_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    args = Namespace(task="gigaword", arch="ofa_tiny", num_bins=9, bpe="gpt2", quant_noise_pq=0)
+    saved = saved_options({"args": args})
     with caplog.at_level(logging.INFO):
-        task_options("caption", {"quant_noise_pq": 0, "bpe": "gpt2", "num_bins": 1000}, {})
+        log_ignored(saved, task_options("gigaword", saved.task, {}))
     lines = [record.getMessage() for record in caplog.records]
-    assert lines == ["saved options without effect on task caption: bpe, quant_noise_pq"]
+    assert lines == ["saved options without effect: bpe, quant_noise_pq, task"]
 
 
 def test_unknown_task_lists_the_known() -> None:

@@ -62,6 +62,7 @@ def test_flags_of_the_original_are_accepted(parser: argparse.ArgumentParser) -> 
     pytest.importorskip("fairseq")
     request = load_request(args, args.data)
     assert request.paths == ["a.pt", "b.pt"]
+    assert request.seed == 7
     assert request.ema and request.search and request.zero_shot
     assert request.overrides == {
         "patch_image_size": 384,
@@ -69,7 +70,6 @@ def test_flags_of_the_original_are_accepted(parser: argparse.ArgumentParser) -> 
         "eval_args": '{"beam": 1}',
         "selected_cols": "0,5,2,3,4",
         "bpe_dir": "bpe",
-        "seed": 7,
     }
 
 

@@ -64,6 +64,14 @@ def test_log_beside_the_checkpoint_is_found(tmp_path: Path) -> None:
     assert find_training_log(checkpoint) == tmp_path / "train.log"
 
 
+def test_log_that_the_run_wrote_comes_first(tmp_path: Path) -> None:
+    for name in ("a.log", "run.txt"):
+        (tmp_path / name).write_text("")
+    saved = str(tmp_path / "run.txt")
+    assert find_training_log(tmp_path / "c.pt", saved=saved) == tmp_path / "run.txt"
+    assert find_training_log(tmp_path / "c.pt", saved="gone.txt") == tmp_path / "a.log"
+
+
 def test_named_log_must_exist(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="absent.log"):
         find_training_log(tmp_path / "a.pt", str(tmp_path / "absent.log"))
