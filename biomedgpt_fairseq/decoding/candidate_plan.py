@@ -1,8 +1,7 @@
-"""Which decoder inputs give the scores of all answers of a trie, each computed once.
+"""Which nodes of a trie must be decoded for the scores of all its answers, in chunks.
 
-Only nodes with several children matter: elsewhere the one allowed token has probability 1.  The
-states behind the inner nodes of a path come with the path itself, so the deepest such nodes carry
-all the others.
+Only branching nodes matter: elsewhere the one allowed token has probability 1.  They and the nodes
+above them are decoded, each behind its parent, so that a shared start is computed once per chunk.
 """
 
 from __future__ import annotations
@@ -10,49 +9,43 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from biomedgpt_fairseq.text.trie import AnswerTrie
 
 
-class PathChunk(NamedTuple):
-    """Some paths and the edges whose probabilities they give.
+class TreeChunk(NamedTuple):
+    """Nodes that are decoded together, and the edges whose probabilities they give.
 
-    paths: (n, D) int64, tokens from the root, padded by pad; D may be 0.
-    edge: (M,) edge numbers of the trie, those of one node adjacent.
-    path, depth: (M,) on which path, and behind how many of its tokens, the edge's origin lies.
+    token, depth: (M,) of each node, the root not among them.
+    above: (M, M) bool, whether the second is the first or lies above it.
+    source: (N,) branching nodes of the chunk, in [0, M); M stands for the root.
+    edge: (E',) edge numbers of the trie, those of one node adjacent.
+    origin: (E',) which of the N each edge leaves, ascending.
+    ids: (U,) the token ids on these edges; column: (E',) which of them each edge has.
     """
 
-    paths: Tensor
-    edge: Tensor
-    path: Tensor
+    token: Tensor
     depth: Tensor
+    above: Tensor
+    source: Tensor
+    edge: Tensor
+    origin: Tensor
+    ids: Tensor
+    column: Tensor
 
 
-def plan_chunks(trie: AnswerTrie, size: int, pad: int) -> Iterator[PathChunk]:
-    """All edges below branching nodes, `size` paths at a time, short paths first."""
-    owner = _owners(trie)  # (N,)
-    carriers = torch.nonzero(owner == torch.arange(len(trie), device=owner.device)).flatten()
-    carriers = carriers[trie.depth[carriers].sort(stable=True).indices]
-    origin = trie.parent[1:]  # (E,): edge e leads to node e + 1
-    edges = torch.nonzero(owner[origin] >= 0).flatten()
-    place = torch.full_like(trie.parent, -1)
-    place[carriers] = torch.arange(len(carriers), device=carriers.device)
-    # Sorted by path, so that the edges of a chunk are a slice; those of a node stay together.
-    edges = edges[place[owner[origin[edges]]].sort(stable=True).indices]
-    path_of_edge = place[owner[origin[edges]]]
-    starts = torch.arange(0, len(carriers), size, device=carriers.device)
-    bounds = torch.searchsorted(path_of_edge, torch.cat([starts, starts.new_tensor([1 << 62])]))
-    limits: list[int] = bounds.tolist()
-    for i, (first, last) in enumerate(zip(limits, limits[1:], strict=False)):
-        edge = edges[first:last]
-        yield PathChunk(
-            paths=_paths(trie, carriers[i * size : (i + 1) * size], pad),
-            edge=edge,
-            path=path_of_edge[first:last] - i * size,
-            depth=trie.depth[origin[edge]],
-        )
+def plan_chunks(trie: AnswerTrie, size: int) -> Iterator[TreeChunk]:
+    """All edges below branching nodes, about `size` nodes at a time; trie: on the host.
+
+    A chunk is larger only by the nodes above its last branching node.
+    """
+    branching = np.flatnonzero(trie.child_start.diff().numpy() > 1)
+    paths = _paths(trie.parent.numpy(), branching, int(trie.depth.max()))  # (C, D)
+    for chunk in _split(paths, size):
+        yield _chunk(trie, paths[chunk])
 
 
 def sum_paths(trie: AnswerTrie, edge_scores: Tensor) -> Tensor:
@@ -66,31 +59,51 @@ def sum_paths(trie: AnswerTrie, edge_scores: Tensor) -> Tensor:
     return total
 
 
-def _owners(trie: AnswerTrie) -> Tensor:
-    """For each branching node the deepest one that is reached through it; -1 for the others."""
-    children = trie.child_start.diff()  # (N,)
-    owner = torch.full_like(trie.parent, -1)
-    below = owner.clone()
-    """Branching node at or below a node, -1: none."""
-    for depth in range(int(trie.depth.max()), -1, -1):
-        nodes = torch.nonzero(trie.depth == depth).flatten()
-        branching = nodes[children[nodes] > 1]
-        owner[branching] = torch.where(below[branching] >= 0, below[branching], branching)
-        below[branching] = owner[branching]
-        found = nodes[below[nodes] >= 0]
-        if depth > 0:
-            # Any child will do, but one rule for all devices: the highest number.
-            below.scatter_reduce_(0, trie.parent[found], below[found], "amax")
-    return owner
+def _chunk(trie: AnswerTrie, paths: np.ndarray) -> TreeChunk:
+    nodes = np.unique(paths[paths > 0])  # breadth-first numbers
+    row = np.full(len(trie), len(nodes))  # the root's row is behind the last
+    row[nodes] = np.arange(len(nodes))
+    parent_row = np.append(row[trie.parent.numpy()[nodes]], len(nodes))
+    above = np.zeros((len(nodes), len(nodes) + 1), dtype=bool)
+    at = np.arange(len(nodes))
+    for _ in range(paths.shape[1]):
+        above[np.arange(len(nodes)), at] = True
+        at = parent_row[at]
+    branching = np.sort(paths.max(1))  # a node's number is above those of its path
+    first, last = (trie.child_start.numpy()[branching + i] for i in (0, 1))
+    origin = np.repeat(np.arange(len(branching)), last - first)
+    edge = np.concatenate([np.arange(*ends) for ends in zip(first, last, strict=True)])
+    ids, column = np.unique(trie.child_token.numpy()[edge], return_inverse=True)
+    token, depth = trie.token.numpy()[nodes], trie.depth.numpy()[nodes]
+    arrays = token, depth, above[:, :-1], row[branching], edge, origin, ids, column
+    return TreeChunk(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays))
 
 
-def _paths(trie: AnswerTrie, nodes: Tensor, pad: int) -> Tensor:
-    """Tokens from the root to each node: (n,) -> (n, D), right-padded."""
-    depth = trie.depth[nodes]
-    longest = int(depth.max()) if len(nodes) else 0
-    paths = torch.full((len(nodes), longest), pad, device=nodes.device)
+def _paths(parent: np.ndarray, nodes: np.ndarray, longest: int) -> np.ndarray:
+    """Nodes from below the root to each node, in the order of a walk through the tree, so that
+    neighbours share their start: (C,) -> (C, D) int64, 0 in front."""
+    paths = np.zeros((len(nodes), longest), dtype=np.int64)
     for column in range(longest - 1, -1, -1):
-        on_path = depth > column
-        paths[:, column] = torch.where(on_path, trie.token[nodes], pad)
-        nodes = torch.where(on_path, trie.parent[nodes], nodes)
-    return paths
+        paths[:, column] = nodes
+        nodes = np.where(nodes > 0, parent[nodes], 0)
+    starts = _left_aligned(paths)
+    return paths[np.lexsort(starts.T[::-1])]
+
+
+def _left_aligned(paths: np.ndarray) -> np.ndarray:
+    order = np.argsort(paths == 0, axis=1, kind="stable")
+    return np.take_along_axis(paths, order, axis=1)
+
+
+def _split(paths: np.ndarray, size: int) -> Iterator[slice]:
+    """Runs of paths that hold about `size` nodes of their own."""
+    before = np.vstack([np.zeros_like(paths[:1]), paths[:-1]])
+    aligned, aligned_before = _left_aligned(paths), _left_aligned(before)
+    new = (aligned != aligned_before) & (aligned > 0)
+    total = np.cumsum(new.sum(1))
+    start = 0
+    while start < len(paths):
+        done = total[start - 1] if start else 0
+        end = max(start + 1, int(np.searchsorted(total, done + size, side="right")))
+        yield slice(start, end)
+        start = end

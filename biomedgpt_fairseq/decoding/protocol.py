@@ -45,16 +45,26 @@ class Decodable(Protocol):
 
 
 class Scorable(Protocol):
-    """A model that takes whole decoder inputs, for teacher forcing."""
+    """A model that decodes many continuations of a decoder input in one pass."""
 
     def encode(self, net_input: NetInput) -> Any:
         """Encoder output of B samples."""
         ...
 
-    def expand(self, encoder_out: Any, n: int) -> Any:
-        """Encoder output for B * n decoder rows, n adjacent ones per sample."""
+    def decode_tree(
+        self,
+        tokens: Tensor,
+        position: Tensor,
+        visible: Tensor,
+        encoder_out: Any,
+        length: int,
+    ) -> Tensor:
+        """Features (B, T, D) of tokens (B, T) at positions (B, T) below length, bos at 0.
+
+        visible: (B, T, T) bool, which keys (last) each query sees; itself at least.
+        """
         ...
 
-    def forward_decoder(self, prev_output_tokens: Tensor, encoder_out: Any) -> Tensor:
-        """Logits (N, T, V) of decoder inputs (N, T)."""
+    def output_rows(self, ids: Tensor) -> Tensor:
+        """Rows of the output matrix, (M,) -> (M, D): logits are features times these."""
         ...

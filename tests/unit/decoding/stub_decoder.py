@@ -43,6 +43,7 @@ class StubDecoder:
         self.max_target_positions = max_target_positions
         self.encoder_runs = 0
         self.rows_decoded = 0
+        self.positions_decoded = 0
         self.code_mask = False
         self.table: dict[tuple[int, ...], list[float]] = {}
         """Logits after these prefixes (with bos), whatever the source."""
@@ -93,18 +94,25 @@ class StubDecoder:
     def encode(self, net_input: Mapping[str, Any]) -> list[tuple[int, ...]]:
         return self._sources(net_input)
 
-    def expand(self, encoder_out: list[tuple[int, ...]], n: int) -> list[tuple[int, ...]]:
-        return [source for source in encoder_out for _ in range(n)]
+    def decode_tree(
+        self, tokens: Tensor, position: Tensor, visible: Tensor, encoder_out: Any, length: int
+    ) -> Tensor:
+        """Features are logits: the output matrix is the identity."""
+        features = torch.zeros(*tokens.shape, self.vocab_size)
+        for b, source in enumerate(encoder_out):
+            for query in range(tokens.size(1)):
+                seen = torch.nonzero(visible[b, query]).flatten()
+                seen = seen[position[b, seen].argsort()]
+                assert query in seen.tolist()
+                places = position[b, seen].tolist()
+                assert places == list(range(len(places))) and len(places) <= length
+                features[b, query] = self.logits(source, tokens[b, seen].tolist())
+        self.rows_decoded += len(tokens)
+        self.positions_decoded += tokens.numel()
+        return features
 
-    def forward_decoder(self, prev_output_tokens: Tensor, encoder_out: Any) -> Tensor:
-        rows = prev_output_tokens.tolist()
-        self.rows_decoded += len(rows)
-        return torch.stack(
-            [
-                torch.stack([self.logits(source, row[: t + 1]) for t in range(len(row))])
-                for source, row in zip(encoder_out, rows, strict=True)
-            ]
-        )
+    def output_rows(self, ids: Tensor) -> Tensor:
+        return torch.eye(self.vocab_size)[ids]
 
 
 def net_input(*sources: Sequence[int]) -> dict[str, Tensor]:

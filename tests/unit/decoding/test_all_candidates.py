@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from biomedgpt_fairseq.decoding import all_candidates
 from biomedgpt_fairseq.decoding.all_candidates import score_candidates
 from biomedgpt_fairseq.decoding.candidate_plan import plan_chunks
 from biomedgpt_fairseq.text.trie import AnswerTrie
@@ -49,26 +50,30 @@ def test_answer_that_begins_another_competes_at_its_end() -> None:
 
 
 def test_shared_starts_are_decoded_once() -> None:
-    # Branching: root, [5], [5 6].  The last one's path carries all three.
-    (chunk,) = plan_chunks(AnswerTrie([[5, 6, 7, 2], [5, 6, 8, 2], [5, 2], [4, 4, 2]]), 9, pad=1)
+    # Branching: root, [5], [5 6].
+    (chunk,) = plan_chunks(AnswerTrie([[5, 6, 7, 2], [5, 6, 8, 2], [5, 2], [4, 4, 2]]), 9)
 
-    assert chunk.paths.tolist() == [[5, 6]]
-    assert sorted(chunk.depth.tolist()) == [0, 0, 1, 1, 2, 2]
+    assert chunk.token.tolist() == [5, 6]
+    assert chunk.depth.tolist() == [1, 2]
+    assert chunk.above.tolist() == [[True, False], [True, True]]
+    assert chunk.source.tolist() == [2, 0, 1]  # the root comes first and has no row
+    assert chunk.origin.tolist() == [0, 0, 1, 1, 2, 2]
+    assert chunk.ids[chunk.column].tolist() == [4, 5, 2, 6, 7, 8]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 50])
 def test_chunks_cover_every_branching_edge_once(size: int) -> None:
     answers = [[a, b, 2] for a in (4, 5, 6, 7) for b in (4, 5, 6)] + [[8, 8, 2]]
-    trie = AnswerTrie(answers)
-    chunks = list(plan_chunks(trie, size, pad=1))
+    chunks = list(plan_chunks(AnswerTrie(answers), size))
 
     edges = torch.cat([chunk.edge for chunk in chunks]).tolist()
     assert len(edges) == len(set(edges)) == 5 + 4 * 3
-    assert all(len(chunk.paths) <= size for chunk in chunks)
-    assert sum(len(chunk.paths) for chunk in chunks) == 4
+    assert all(len(chunk.token) <= size for chunk in chunks)
+    assert sum(len(chunk.token) for chunk in chunks) == 4
 
 
-def test_scores_do_not_depend_on_chunks() -> None:
+def test_scores_do_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(all_candidates, "MAX_NODES", 1)
     answers = [[a, b, c, 2] for a in (4, 5, 6) for b in (4, 5) for c in (6, 7, 8)]
     whole = score(answers, StubDecoder(9), chunk=100)
 
