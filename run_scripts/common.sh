@@ -3,7 +3,7 @@
 # Every setting is an environment variable with a default; more options go behind the script's name.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-PATH="$ROOT/.venv/bin:$PATH"
+PATH="${VENV:-$ROOT/.venv}/bin:$PATH"
 
 : "${MODE:=all}"          # data, train, eval or all
 : "${DRY_RUN:=0}"         # 1: only print the commands
@@ -45,7 +45,7 @@ launch_train() {
   fi
   [ "$PRECISION" = fp32 ] || precision=("--$PRECISION")
   [ -z "$RESTORE" ] || restore=(--restore-file "$RESTORE" --reset-optimizer --reset-dataloader --reset-meters)
-  mkdir -p "$save_dir"
+  [ "$DRY_RUN" = 1 ] || mkdir -p "$save_dir"
   run "${program[@]}" "$data" --user-dir "$ROOT/biomedgpt_fairseq" --task "$task" \
     --arch "ofa_$SIZE" --criterion adjust_label_smoothed_cross_entropy \
     --bpe-dir "$BPE_DIR" --save-dir "$save_dir" --tensorboard-logdir "$save_dir/tensorboard" \

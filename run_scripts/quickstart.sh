@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # From nothing to an evaluated classifier: environment, synthetic data, training, HTML report.
 # Usage: bash run_scripts/quickstart.sh
-# Settings: RUN_DIR (default runs/quickstart), ROWS (training rows, default 3000), EPOCHS.
+# Settings: RUN_DIR (default runs/quickstart), ROWS (training rows, default 3000), EPOCHS,
+# SKIP_SETUP=1 (the environment is there already).
 set -euo pipefail
-case "${1:-}" in -h | --help) ;; *) bash "$(dirname "$0")/setup.sh" ;; esac
+case "${SKIP_SETUP:-0}${1:-}" in 1* | *-h | *--help) ;; *) bash "$(dirname "$0")/setup.sh" ;; esac
 SIZE=${SIZE:-micro}
 # shellcheck source=run_scripts/common.sh
 source "$(dirname "$0")/common.sh"
