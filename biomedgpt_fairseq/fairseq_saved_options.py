@@ -51,7 +51,7 @@ def task_options(name: str, saved: Options, overrides: Options) -> Any:
     """Options of a task: its defaults, then the saved values, then the overrides."""
     if name not in TASK_DATACLASS_REGISTRY:
         known = ", ".join(sorted(TASK_DATACLASS_REGISTRY))
-        raise ValueError(f"no task is called {name!r}; known: {known}")
+        raise ValueError(f"no task is called {name!r}; choose another by --task: {known}")
     options = TASK_DATACLASS_REGISTRY[name]()
     given = {**saved, **overrides}
     for key in _names(options):
