@@ -98,9 +98,8 @@ def test_flags_that_change_the_structure_are_off_unless_passed() -> None:
 
 
 def hydra_model(**given):
-    root = OmegaConf.create(
-        {"task": {"_name": "vqa_gen"}, "model": {"_name": "ofa_micro", **given}, "common": {"seed": 1}}
-    )  # fmt: skip
+    model = {"_name": "ofa_micro", **given}
+    root = OmegaConf.create({"task": {"_name": "vqa_gen"}, "model": model, "common": {"seed": 1}})
     hydra_init()
     add_defaults(root)
     return OmegaConf.create(OmegaConf.to_container(root, resolve=True, enum_to_str=True)).model
@@ -125,8 +124,9 @@ def test_namespace_of_a_released_file_builds_and_its_other_options_are_logged(ca
 
 @pytest.mark.parametrize("name", ["ofa", "unify_transformer"])
 def test_model_names_are_registered_as_architectures_too(name: str) -> None:
-    cfg = command_line(f"--arch={name}", *SMALL, "--decoder-layers=1", "--encoder-attention-heads=2",
-                       "--decoder-attention-heads=2", "--resnet-type=resnet_micro").model  # fmt: skip
+    sizes = [*SMALL, "--decoder-layers=1", "--resnet-type=resnet_micro"]
+    heads = ["--encoder-attention-heads=2", "--decoder-attention-heads=2"]
+    cfg = command_line(f"--arch={name}", *sizes, *heads).model
     assert models.build_model(cfg, TASK).config.dim == 16
 
 
