@@ -93,6 +93,21 @@ class Decoder(nn.Module):
             for k in keys
         ]
         bias = widen(self._by_kind(biases, code_masks), prompt.length)  # type: ignore[arg-type]
+        cross = self._cross(keys, encoder_out, code_masks)
+        states = [x]
+        for index, prefix in enumerate(prompt(x.size(0))):
+            run = (index, x, bias, cross, code_masks, prefix)
+            if self.config.checkpoint_activations and torch.is_grad_enabled():
+                x = checkpoint(self._run_layer, *run, use_reentrant=False)
+            else:
+                x = self._run_layer(*run)
+            states.append(x)
+        return self.layer_norm(x), states
+
+    def _cross(
+        self, keys: list[PositionKeys], encoder_out: EncoderOutput, code_masks: Tensor | None
+    ) -> Cross:
+        """What all layers look at."""
         cross_key = self.cross_position_keys(encoder_out["positions"])
         hidden = encoder_out["padding_mask"]
         if code_masks is not None:
@@ -101,26 +116,15 @@ class Decoder(nn.Module):
             hidden = hidden.repeat_interleave(shared, dim=0)
             if len(cross_key) > 1:
                 cross_key = cross_key.repeat_interleave(shared, dim=0)
-        cross_bias = self._by_kind(
-            [self.cross_bias(k.cross_query, cross_key, hidden) for k in keys], code_masks
-        )
-        states = [x]
-        for index, prefix in enumerate(prompt(x.size(0))):
-            run = (index, x, bias, cross_bias, encoder_out, code_masks, prefix)
-            if self.config.checkpoint_activations and torch.is_grad_enabled():
-                x = checkpoint(self._run_layer, *run, use_reentrant=False)
-            else:
-                x = self._run_layer(*run)
-            states.append(x)
-        return self.layer_norm(x), states
+        biases = [self.cross_bias(k.cross_query, cross_key, hidden) for k in keys]
+        return Cross(encoder_out["encoder_out"], self._by_kind(biases, code_masks))
 
     def _run_layer(
         self,
         index: int,
         x: Tensor,
         bias: Tensor,
-        cross_bias: Tensor,
-        encoder_out: EncoderOutput,
+        cross: Cross,
         code_masks: Tensor | None,
         prefix: KeyValue | None,
     ) -> Tensor:
@@ -134,7 +138,6 @@ class Decoder(nn.Module):
         )
         prompt_length = bias.size(3) - length
         bias = bias + widen(relative, prompt_length)
-        cross = Cross(encoder_out["encoder_out"], cross_bias)
         return layer(x, bias, cross, extender(prefix))  # type: ignore[no-any-return]
 
     # Text and image codes differ in their positions and in one layer norm.

@@ -20,23 +20,29 @@ MAX_DISTANCE = 1024
 """The logarithmic bins end here, whatever the longest sequence."""
 CODE_STRIDE = 8
 CODE_FILLER = 769
-"""Original: this many positions after the codes all share one image position."""
+CODE_FILLER_ID = 1024
+"""Original: so many positions after the codes all share this image position."""
 
 
-@functools.lru_cache(maxsize=16)
 def token_buckets(length: int, bucket_size: int, device: torch.device) -> Tensor:
     """Row of the token table for query i and key j: (length, length) int32.
 
     Distances up to bucket_size / 2 have a row each, longer ones share rows logarithmically up to
     MAX_DISTANCE - 1 (T5's bins, arXiv:1910.10683).
     """
-    rows = torch.tensor(
-        [_token_bucket(d, bucket_size) for d in range(1 - length, length)], dtype=torch.int32
-    )
-    at = torch.arange(length)
+    # Lengths differ from batch to batch; all are cut from one table, which is made once.
+    made = math.ceil(length / MAX_DISTANCE) * MAX_DISTANCE
+    return _token_table(made, bucket_size, device)[:length, :length]
+
+
+@functools.lru_cache(maxsize=8)
+def _token_table(length: int, bucket_size: int, device: torch.device) -> Tensor:
+    rows = [_token_bucket(d, bucket_size) for d in range(1 - length, length)]
     # Cached tensors must not be inference tensors: training would refuse them.
     with torch.inference_mode(False):
-        return rows[at[:, None] - at[None, :] + length - 1].to(device)
+        at = torch.arange(length)
+        table = torch.tensor(rows, dtype=torch.int32)[at[:, None] - at[None, :] + length - 1]
+        return table.to(device)
 
 
 def _token_bucket(distance: int, bucket_size: int) -> int:
@@ -74,20 +80,24 @@ def patch_ids(height: int, width: int, grid: int, device: torch.device) -> Tenso
         return (rows + torch.arange(width, device=device) + 1).flatten()
 
 
-@functools.lru_cache(maxsize=16)
 def code_ids(length: int, code_image_size: int, grid: int, device: torch.device) -> Tensor:
     """Image position id of each decoder position of a code sequence: (length,) int64.
 
     Position 0 is bos, position k the k-th code.  Raises ValueError beyond the filler.
     """
+    ids = _all_code_ids(code_image_size, grid, device)
+    if length > len(ids):
+        raise ValueError(f"{length} code positions asked for, only {len(ids)} exist")
+    return ids[:length]
+
+
+@functools.lru_cache(maxsize=8)
+def _all_code_ids(code_image_size: int, grid: int, device: torch.device) -> Tensor:
     side = code_image_size // CODE_STRIDE
     with torch.inference_mode(False):
         codes = patch_ids(side, side, grid, torch.device("cpu"))
-        filler = torch.full((CODE_FILLER,), 1024)
-        ids = torch.cat([torch.zeros(1, dtype=torch.long), codes, filler])
-        if length > len(ids):
-            raise ValueError(f"{length} code positions asked for, only {len(ids)} exist")
-        return ids[:length].to(device)
+        filler = torch.full((CODE_FILLER,), CODE_FILLER_ID)
+        return torch.cat([torch.zeros(1, dtype=torch.long), codes, filler]).to(device)
 
 
 def image_buckets(ids: Tensor, grid: int) -> Tensor:
@@ -112,11 +122,16 @@ def patch_buckets(height: int, width: int, grid: int, device: torch.device) -> T
         return image_buckets(patch_ids(height, width, grid, device), grid)
 
 
-@functools.lru_cache(maxsize=8)
 def code_buckets(length: int, code_image_size: int, grid: int, device: torch.device) -> Tensor:
     """`image_buckets` of the first decoder positions of a code sequence: (length, length) int32."""
+    code_ids(length, code_image_size, grid, device)  # refuses a length beyond the filler
+    return _all_code_buckets(code_image_size, grid, device)[:length, :length]
+
+
+@functools.lru_cache(maxsize=8)
+def _all_code_buckets(code_image_size: int, grid: int, device: torch.device) -> Tensor:
     with torch.inference_mode(False):
-        return image_buckets(code_ids(length, code_image_size, grid, device), grid)
+        return image_buckets(_all_code_ids(code_image_size, grid, device), grid)
 
 
 def relative_bias(table: Tensor, buckets: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ def test_token_buckets_are_exact_near_and_logarithmic_far(query: int, key: int, 
 
 
 def test_token_buckets_made_in_inference_mode_serve_training() -> None:
-    positions.token_buckets.cache_clear()
+    positions._token_table.cache_clear()
     with torch.inference_mode():
         buckets = positions.token_buckets(3, 256, CPU)
     table = nn.Parameter(torch.zeros(511, 2))
