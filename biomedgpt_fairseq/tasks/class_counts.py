@@ -6,7 +6,6 @@ from typing import Any, Dict, List, Sequence
 import numpy as np
 import torch
 from fairseq.logging import metrics
-from fairseq.logging.meters import Meter
 from torch import Tensor
 
 from biomedgpt_fairseq.text.normalize import normalize_answer
@@ -50,29 +49,6 @@ class ClassCounts:
         return {CONFUSION: self.confusion, SCORES: self.scores}
 
 
-class ArraySum(Meter):
-    """Sum of arrays over the batches of a split."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        self.sum: Any = 0.0
-
-    def update(self, value: Any) -> None:
-        self.sum = self.sum + np.asarray(value, dtype=np.float64)
-
-    def state_dict(self) -> Dict[str, Any]:
-        return {"sum": np.asarray(self.sum).tolist()}
-
-    def load_state_dict(self, state_dict: Dict[str, Any]) -> None:
-        self.sum = np.asarray(state_dict["sum"])
-
-    @property
-    def smoothed_value(self) -> float:
-        return float(np.sum(self.sum))
-
-
 def log_class_metrics(logs: List[Dict[str, Any]]) -> None:
     """Log `weighted_f1` and `auc` from the counts of `ClassCounts.as_logs`; nothing without any."""
     confusion = [log[CONFUSION] for log in logs if CONFUSION in log]
@@ -80,10 +56,13 @@ def log_class_metrics(logs: List[Dict[str, Any]]) -> None:
         return
     for name in (CONFUSION, SCORES):
         total = torch.stack([log[name].cpu() for log in logs if name in log]).sum(0)
-        metrics.log_custom(ArraySum, name, total.numpy())
-    metrics.log_derived("weighted_f1", lambda meters: round(weighted_f1(meters[CONFUSION].sum), 4))
+        # A stock meter, which also adds tensors: only such can be read back from a checkpoint.
+        metrics.log_scalar_sum(name, total)
+    metrics.log_derived(
+        "weighted_f1", lambda meters: round(weighted_f1(meters[CONFUSION].sum.numpy()), 4)
+    )
     if any(float(log[SCORES].sum()) > 0 for log in logs if SCORES in log):
-        metrics.log_derived("auc", lambda meters: round(mean_auc(meters[SCORES].sum), 4))
+        metrics.log_derived("auc", lambda meters: round(mean_auc(meters[SCORES].sum.numpy()), 4))
 
 
 def weighted_f1(confusion: np.ndarray) -> float:

@@ -19,17 +19,17 @@ from fairseq_compat import safe_load
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = ROOT / "biomedgpt_fairseq"
-NETWORK = (
-    "--arch ofa_micro --encoder-normalize-before --decoder-normalize-before --share-all-embeddings "
-    "--share-decoder-input-output-embed --layernorm-embedding --patch-layernorm-embedding "
-    "--code-layernorm-embedding --add-type-embedding --scale-attn --scale-fc --scale-heads "
-    "--disable-entangle"
-).split()
-TRAINING = (
-    "--criterion adjust_label_smoothed_cross_entropy --optimizer adam --adam-betas (0.9,0.999) "
-    "--lr-scheduler polynomial_decay --lr 1e-3 --clip-norm 1.0 --weight-decay 0.01 "
-    "--cpu --log-format simple --log-interval 1 --required-batch-size-multiple 1"
-).split()
+NETWORK = """
+    --arch ofa_micro --encoder-normalize-before --decoder-normalize-before --share-all-embeddings
+    --share-decoder-input-output-embed --layernorm-embedding --patch-layernorm-embedding
+    --code-layernorm-embedding --add-type-embedding --scale-attn --scale-fc --scale-heads
+    --disable-entangle
+"""
+TRAINING = """
+    --criterion adjust_label_smoothed_cross_entropy --optimizer adam --adam-betas (0.9,0.999)
+    --lr-scheduler polynomial_decay --lr 1e-3 --clip-norm 1.0 --weight-decay 0.01
+    --cpu --log-format simple --log-interval 1 --required-batch-size-multiple 1
+"""
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,8 @@ def train_command(
         "fairseq-train",
         *corpus.task_options(task, data),
         *("--user-dir", str(PLUGIN)),
-        *NETWORK,
-        *TRAINING,
+        *NETWORK.split(),
+        *TRAINING.split(),
         *("--distributed-world-size", "1", "--num-workers", "0", "--batch-size", "4"),
         *("--save-dir", str(save_dir)),
         *options,
