@@ -14,7 +14,6 @@ from biomedgpt_fairseq.data.collate import collate
 from biomedgpt_fairseq.data.tsv import TsvReader
 from biomedgpt_fairseq.fairseq_loading import Loaded, LoadRequest, load
 from biomedgpt_fairseq.fairseq_placement import Placement
-from biomedgpt_fairseq.tasks.base import parse_generation_args
 
 SPLIT = "test"
 # Stands where a row has its gold answer: builders compose it into the target, which nobody reads.
@@ -95,21 +94,9 @@ def rank_answers(
 
 
 def _search(task: Any, models: Sequence[Any], batch: Any, top_k: int) -> list[list[dict[str, Any]]]:
-    generator = task.build_generator(models, parse_generation_args(task.cfg.eval_args))
-    prefix = batch.get("prefix_tokens")
-    hypotheses = task.inference_step(generator, models, batch, prefix_tokens=prefix)
-    forced = [0] * len(hypotheses)
-    if prefix is not None:
-        forced = prefix.ne(task.source_dictionary.pad()).sum(1).tolist()
     return [
-        [
-            {
-                "answer": task.tokenizer.decode(found["tokens"][length:].tolist()).strip(),
-                "score": float(found["score"]),
-            }
-            for found in several[:top_k]
-        ]
-        for length, several in zip(forced, hypotheses, strict=True)
+        [{"answer": text, "score": score} for text, score in found]
+        for found in task.search_texts(models, batch, top_k)
     ]
 
 

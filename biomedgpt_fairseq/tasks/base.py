@@ -118,28 +118,30 @@ class BiomedTask(RowsTask):
                 models, sample, prefix_tokens=prefix_tokens, constraints=constraints
             )
 
-    def generate_texts(
-        self, generator: BeamGenerator, models: Sequence[Any], sample: Dict[str, Any]
-    ) -> List[tuple[str, float]]:
-        """Text and score of the best hypothesis of each sentence, without its prompt."""
+    def search_texts(
+        self, models: Sequence[Any], sample: Dict[str, Any], top_k: int = 1
+    ) -> List[List[tuple[str, float]]]:
+        """Texts and scores of the best hypotheses of each sentence, without its prompt."""
+        generator = self.build_generator(models, parse_generation_args(self.cfg.eval_args))
         prefix = sample.get("prefix_tokens")
         hypotheses = self.inference_step(generator, models, sample, prefix_tokens=prefix)
         forced = [0] * len(hypotheses)
         if prefix is not None:
             forced = prefix.ne(self.dictionary.pad()).sum(1).tolist()
-        found = []
-        for length, ranked in zip(forced, hypotheses, strict=True):
-            text = self.tokenizer.decode(ranked[0]["tokens"][length:]).strip()
-            found.append((text, float(ranked[0]["score"])))
-        return found
+        return [
+            [
+                (self.tokenizer.decode(found["tokens"][length:]).strip(), float(found["score"]))
+                for found in ranked[:top_k]
+            ]
+            for length, ranked in zip(forced, hypotheses, strict=True)
+        ]
 
     def predict(self, models: Sequence[Any], sample: Dict[str, Any]) -> List[Prediction]:
         """Answer of every row of the batch, in its order."""
-        generator = self.build_generator(models, parse_generation_args(self.cfg.eval_args))
-        texts = self.generate_texts(generator, models, sample)
+        texts = self.search_texts(models, sample)
         return [
             Prediction(str(row_id), text, score, gold, references)
-            for row_id, (text, score), gold, references in zip(
+            for row_id, [(text, score)], gold, references in zip(
                 sample["id"], texts, sample["target_strs"], self._references(sample), strict=True
             )
         ]
