@@ -36,13 +36,13 @@ class _PlainUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it names a persistent object {pid!r}")
 
 
-def read_pickle(path: Path) -> AnswerMap:
-    """The dict of a pickle, answer -> index; ValueError when it holds anything else."""
+def load_plain_pickle(path: Path) -> object:
+    """Containers, text and numbers of a pickle; ValueError when it holds anything else."""
     if path.stat().st_size > MAX_PICKLE_BYTES:
-        raise ValueError(f"{path}: more than {MAX_PICKLE_BYTES} bytes, no answer map")
+        raise ValueError(f"{path}: more than {MAX_PICKLE_BYTES} bytes, too large for a plain list")
     with path.open("rb") as stream:
         try:
-            found = _PlainUnpickler(stream).load()
+            found: object = _PlainUnpickler(stream).load()
         except (
             pickle.UnpicklingError,
             EOFError,
@@ -54,7 +54,13 @@ def read_pickle(path: Path) -> AnswerMap:
             OverflowError,
             MemoryError,
         ) as error:
-            raise ValueError(f"{path}: expected a pickle of a plain dict: {error}") from error
+            raise ValueError(f"{path}: expected a pickle of plain values: {error}") from error
+    return found
+
+
+def read_pickle(path: Path) -> AnswerMap:
+    """The dict of a pickle, answer -> index; ValueError when it holds anything else."""
+    found = load_plain_pickle(path)
     if not isinstance(found, dict) or not found:
         raise ValueError(f"{path}: expected a dict of answers, found {type(found).__name__}")
     for answer, index in found.items():

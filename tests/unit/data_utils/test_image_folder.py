@@ -113,7 +113,7 @@ def test_some_rows_without_split_are_refused(folder: Path, tmp_path: Path) -> No
     paths = list(folder.rglob("*.png"))
     pictures = [Picture(paths[0], "a", "train"), Picture(paths[1], "a")]
 
-    with pytest.raises(ValueError, match="1 of 2 pictures have a split"):
+    with pytest.raises(ValueError, match="1 of 2 items have a split"):
         convert(pictures, tmp_path / "out", FolderOptions())
 
 

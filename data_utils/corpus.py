@@ -1,0 +1,237 @@
+"""THE conversion of a corpus: records to checked TSV files, answer set, data card."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from biomedgpt_fairseq.data.answers import training_answer
+from biomedgpt_fairseq.data.tsv_writer import MAX_LISTED_REJECTS, clean_field, write_json
+from data_utils.images import ImagePolicy, encode_file, hash_pixels, open_verified
+from data_utils.layouts import IMAGE, REFERENCES, Layout, Record, find_fault
+from data_utils.partition import assign_by_group
+from data_utils.splits import SPLIT_ORDER, LeakDecision, LeakPolicy, decide_leaks, text_key
+from data_utils.writer import Conversion, RejectedItem, Target
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CorpusOptions:
+    """Choices of a conversion.
+
+    fractions: train, valid, test where the source gives no split. valid_share: part of the training
+    groups that becomes the validation split where the source has none. answers_from: splits whose
+    answers make the closed set.
+    """
+
+    on_leak: LeakPolicy = "error"
+    fractions: tuple[float, ...] = (0.8, 0.1, 0.1)
+    valid_share: float = 0.1
+    seed: int = 1
+    images: ImagePolicy = ImagePolicy()
+    answers_from: tuple[str, ...] = ("train",)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What is converted, from which files, by which program."""
+
+    tool: str
+    layout: Layout
+    items: Iterable[Record | RejectedItem]
+    sources: Sequence[Path] = ()
+    answers: tuple[str, ...] = ()  # a closed set that is known beforehand
+
+
+def convert_corpus(
+    corpus: Corpus, output: Path, options: CorpusOptions, facts: Mapping[str, object] | None = None
+) -> None:
+    """Write one TSV file for each split, answers.json, card.json and, if drawn, splits.json.
+
+    facts: further options for the card. Raises ValueError when splits share rows and
+    `options.on_leak` is "error", and when nothing is left to write.
+    """
+    layout = corpus.layout
+    records, rejects = _sort_out(corpus.items, layout)
+    unreadable: dict[Path, str] = {}
+    keys = _keys(records, layout, options.images, unreadable)
+    placed = assign_splits(records, keys, layout, options)
+    rows = _by_split(placed)
+    decision = decide_leaks({s: [keys[row] for row in c] for s, c in rows.items()}, options.on_leak)
+    described = {"task": layout.task, **asdict(options), **(facts or {}), "items": _digest(placed)}
+    conversion = Conversion(output, corpus.tool, described, corpus.sources)
+    make_row = partial(_make_row, layout=layout, images=options.images, unreadable=unreadable)
+    kept = {s: [placed[row] for row in _kept(rows[s], s, decision)] for s in rows}
+    for split, column in kept.items():
+        target = Target(f"{split}.tsv", layout.columns, len(column))
+        written = conversion.write(target, partial(_from, column), make_row)
+        logger.info("%s: %d rows of %d items", target.name, written, len(rows[split]))
+    if [record.split for record in placed] != [record.split for record in records]:
+        write_json(output / "splits.json", {s: [r.item for r in c] for s, c in kept.items()})
+    card: dict[str, object] = {"leaks": decision.facts(), **_reject_facts(rejects)}
+    if layout.answer:
+        shown = {s: [r for r in c if r.image not in unreadable] for s, c in kept.items()}
+        texts = {s: [_answer(record, layout) for record in c] for s, c in shown.items()}
+        answers = corpus.answers or collect_answers(texts, options.answers_from)
+        write_json(output / "answers.json", {answer: index for index, answer in enumerate(answers)})
+        card["answers"] = _answer_facts(texts, answers, options.answers_from)
+    conversion.finish(**card)
+
+
+def assign_splits(
+    records: Sequence[Record], keys: Sequence[str], layout: Layout, options: CorpusOptions
+) -> list[Record]:
+    """The records with a split each, drawn where the source gives none.
+
+    Records of one group, or without groups those with equal keys, come into one split.
+    """
+    given = sum(bool(record.split) for record in records)
+    if 0 < given < len(records):
+        raise ValueError(f"{given} of {len(records)} items have a split; give all or none")
+    fractions = options.fractions
+    drawn = list(range(len(records)))
+    if given:
+        names = {record.split for record in records}
+        if not options.valid_share or "valid" in names or "train" not in names:
+            return list(records)
+        fractions = (1 - options.valid_share, options.valid_share, 0.0)
+        drawn = [row for row in drawn if records[row].split == "train"]
+    labels = [records[row].cells.get(layout.balance, "") for row in drawn]
+    groups = [records[row].group or keys[row] or records[row].item for row in drawn]
+    placed = list(records)
+    for row, split in zip(
+        drawn, assign_by_group(labels, groups, fractions, options.seed), strict=True
+    ):
+        placed[row] = replace(records[row], split=split)
+    return placed
+
+
+def collect_answers(texts: Mapping[str, Sequence[str]], splits: Sequence[str]) -> list[str]:
+    """Different answers of the named splits, in order of appearance."""
+    missing = [split for split in splits if split not in texts]
+    if missing:
+        raise ValueError(f"--answers-from: no split {missing[0]!r}; found {list(texts)}")
+    if "test" in splits:
+        logger.warning("the answer set holds answers of the test split: scores will be too good")
+    return list(dict.fromkeys(text for split in splits for text in texts[split]))
+
+
+def _answer_facts(
+    texts: Mapping[str, Sequence[str]], answers: Sequence[str], splits: Sequence[str]
+) -> dict[str, object]:
+    known = set(answers)
+    outside = {s: sum(text not in known for text in c) for s, c in texts.items()}
+    logger.info("%d answers; rows with other answers: %s", len(answers), outside)
+    return {
+        "count": len(answers),
+        "from": list(splits),
+        "uses_test_answers": "test" in splits,
+        "rows_outside": outside,
+    }
+
+
+def _answer(record: Record, layout: Layout) -> str:
+    cell = record.cells[layout.answer]
+    return training_answer(cell) if layout.answer == REFERENCES else cell
+
+
+def _sort_out(
+    items: Iterable[Record | RejectedItem], layout: Layout
+) -> tuple[list[Record], list[RejectedItem]]:
+    """Records with clean cells, and what gives no row."""
+    records, rejects = [], []
+    for item in tqdm(items, desc="read", unit="item", disable=None):
+        if isinstance(item, RejectedItem):
+            rejects.append(item)
+            continue
+        record = replace(item, cells={k: clean_field(v) for k, v in item.cells.items()})
+        fault = find_fault(record, layout)
+        if fault:
+            rejects.append(RejectedItem(record.item, fault))
+        else:
+            records.append(record)
+    facts = _reject_facts(rejects)
+    logger.info("%d items; rejected: %s", len(records) + len(rejects), facts["rejected"])
+    if not records:
+        raise ValueError(f"no item gives a row; rejected: {facts['rejected']}")
+    return records, rejects
+
+
+def _reject_facts(rejects: Sequence[RejectedItem]) -> dict[str, object]:
+    counts = Counter(reject.reason for reject in rejects)
+    listed = [[reject.item, reject.reason] for reject in rejects[:MAX_LISTED_REJECTS]]
+    return {"rejected": dict(counts), "rejects": listed}
+
+
+def _keys(
+    records: Sequence[Record], layout: Layout, policy: ImagePolicy, unreadable: dict[Path, str]
+) -> list[str]:
+    """What makes rows equal across splits; "" for a picture that cannot be read."""
+    hashes: dict[Path, str] = {}
+    keys = []
+    for record in tqdm(records, desc="check", unit="item", disable=None):
+        if IMAGE not in layout.same:
+            keys.append(text_key([record.cells[column] for column in layout.same]))
+            continue
+        if record.image is None:
+            raise ValueError(f"{record.item}: expected a picture, found none")
+        if record.image not in hashes:
+            hashes[record.image] = _hash(record.image, policy, unreadable)
+        keys.append(hashes[record.image])
+    return keys
+
+
+def _hash(path: Path, policy: ImagePolicy, unreadable: dict[Path, str]) -> str:
+    try:
+        return hash_pixels(open_verified(path, policy))
+    except RejectedItem as rejected:
+        unreadable[path] = rejected.reason
+        return ""
+
+
+def _make_row(
+    record: Record, layout: Layout, images: ImagePolicy, unreadable: Mapping[Path, str]
+) -> list[str]:
+    cells = dict(record.cells)
+    if record.image is not None:
+        if record.image in unreadable:
+            raise RejectedItem(str(record.image), unreadable[record.image])
+        cells[IMAGE] = encode_file(record.image, images)
+    return [cells[column] for column in layout.columns]
+
+
+def _by_split(records: Sequence[Record]) -> dict[str, list[int]]:
+    """Split -> numbers of its records, the usual splits first."""
+    rank = {split: place for place, split in enumerate(SPLIT_ORDER)}
+    names = sorted({r.split for r in records}, key=lambda name: (rank.get(name, len(rank)), name))
+    rows: dict[str, list[int]] = {name: [] for name in names}
+    for row, record in enumerate(records):
+        rows[record.split].append(row)
+    return rows
+
+
+def _kept(rows: Sequence[int], split: str, decision: LeakDecision) -> list[int]:
+    return [row for place, row in enumerate(rows) if place not in decision.dropped[split]]
+
+
+def _from(column: Sequence[Record], start: int) -> Iterator[Record]:
+    return iter(column[start:])
+
+
+def _digest(records: Sequence[Record]) -> str:
+    """Changes with the records, their splits, and the sizes and times of their pictures."""
+    digest = hashlib.sha256()
+    for record in records:
+        stat = record.image.stat() if record.image and record.image.is_file() else None
+        times = (stat.st_size, stat.st_mtime_ns) if stat else ()
+        seen = (record.item, sorted(record.cells.items()), record.split, str(record.image), times)
+        digest.update(repr(seen).encode(errors="replace"))
+    return digest.hexdigest()

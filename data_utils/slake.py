@@ -1,0 +1,39 @@
+"""SLAKE -> questions about radiology pictures, the English ones.
+
+Source: a folder with train.json, validate.json, test.json (fields qid, img_name, question, answer,
+q_lang, location) and imgs/. The body part is the object; case is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from data_utils.converter import Converter, Items
+from data_utils.layouts import VQA, vqa
+from data_utils.tables import read_json_rows
+from data_utils.writer import RejectedItem
+
+FIELDS = ("qid", "img_name", "question", "answer", "q_lang", "location")
+FILES = {"train": "train.json", "valid": "validate.json", "test": "test.json"}
+ENGLISH = "en"
+
+
+def read(args: argparse.Namespace) -> Items:
+    """Questions of the three splits."""
+    for split, name in FILES.items():
+        for row in read_json_rows(args.source / name, FIELDS):
+            item = str(row["qid"])
+            if row["q_lang"] != ENGLISH:
+                yield RejectedItem(item, "not English")
+                continue
+            image = args.source / "imgs" / row["img_name"]
+            texts = str(row["question"]), str(row["answer"])
+            # All pictures of the set have the same file name; the folder tells them apart.
+            yield vqa(item, image, texts, split, str(row["location"]), image_id=row["img_name"])
+
+
+CONVERTER = Converter("slake", __doc__, VQA, read)
+
+if __name__ == "__main__":
+    sys.exit(CONVERTER.main())
