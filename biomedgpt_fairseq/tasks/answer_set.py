@@ -31,7 +31,7 @@ def _read_answers(path: Path) -> List[str]:
     if path.suffix in PICKLE_SUFFIXES:
         raise ValueError(
             f"--ans2label-file {path} is a pickle, which could run code; convert it once with "
-            f"'python -m data_utils.answer_map {path} answers.json'"
+            f"'python -m data_utils.answer_map pickle {path} --output answers.json'"
         )
     if not path.is_file():
         raise FileNotFoundError(f"--ans2label-file {path}: no such file")

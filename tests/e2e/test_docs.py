@@ -1,0 +1,135 @@
+"""Every command of the README and of docs/ runs as it is printed."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import runpy
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from e2e_commands import ROOT, train_command, train_here
+from PIL import Image
+
+from biomedgpt_fairseq.cli.main import main as biomedgpt
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ELSEWHERE = {
+    "bash run_scripts/quickstart.sh": "test_run_scripts.py runs it on fewer rows",
+    "bash run_scripts/test.sh": "runs this test",
+    "pip install": "test_engine_build.py builds what it installs",
+    "biomedgpt vocab download": "needs a network; tests/unit/text/test_download.py serves the file",
+}
+FENCE = re.compile(r"```bash\n(.*?)```", re.DOTALL)
+INLINE = re.compile(r"`((?:python -m data_utils\.|biomedgpt |[A-Z_]+=\S+ bash )[^`]+)`")
+
+
+def commands_of(page: Path) -> list[str]:
+    text = page.read_text("utf-8")
+    lines = [
+        line for block in FENCE.findall(text) for line in block.replace("\\\n", "").split("\n")
+    ]
+    # A name alone, such as `biomedgpt vocab train`, is a mention.
+    inline = [found for found in INLINE.findall(text) if " --" in found]
+    return [line.strip() for line in (*lines, *inline) if line.strip() and not line.startswith("#")]
+
+
+ALL = [(page.name, command) for page in PAGES for command in commands_of(page)]
+
+
+@pytest.fixture(scope="module")
+def checkpoints(corpus, trained, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mnli")
+    train_here(train_command(corpus, "mnli", folder, "--max-update", "1"))
+    return {**trained, "mnli": folder / "checkpoint_last.pt"}
+
+
+def choose_task(command: str) -> str:
+    """The task whose files the command is about."""
+    if "--text" in command and "predict" in command:
+        return "mnli"
+    about_answers = "--question" in command or "--column" in command or "answer_map" in command
+    return "vqa_gen" if about_answers or "text-columns" in command else "image_classify"
+
+
+@pytest.fixture
+def workspace(tmp_path, corpus, checkpoints, request):
+    """A folder with the files that the documents name."""
+    command = request.getfixturevalue("command")
+    task = choose_task(command)
+    for name in ("data_utils", "run_scripts", "docs", "README.md"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    rows = (corpus.folder / task / "train.tsv").read_text("utf-8").splitlines(keepends=True)
+    for name, share in (("train", rows[:5]), ("test", rows[5:]), ("rows", rows[5:])):
+        (tmp_path / f"{name}.tsv").write_text("".join(share), encoding="utf-8")
+    shutil.copy(corpus.folder / task / "valid.tsv", tmp_path / "valid.tsv")
+    (tmp_path / "checkpoints").mkdir()
+    for target in ("checkpoint_best.pt", "checkpoints/checkpoint_best.pt"):
+        shutil.copy(checkpoints[task], tmp_path / target)
+    shutil.copytree(corpus.vocabulary, tmp_path / "vocab_small")
+    rng = np.random.default_rng(3)
+    make_pictures(tmp_path, rng)
+    arrays = {}
+    for split in ("train", "val", "test"):
+        arrays[f"{split}_images"] = rng.integers(0, 255, (4, 28, 28), np.uint8)
+        arrays[f"{split}_labels"] = np.array([[0], [1], [0], [1]], np.uint8)
+    np.savez(tmp_path / "pneumoniamnist.npz", **arrays)
+    (tmp_path / "trainval_ans2label.pkl").write_bytes(pickle.dumps({"yes": 0, "no": 1}))
+    return tmp_path
+
+
+def make_pictures(folder: Path, rng: np.random.Generator) -> None:
+    rows = []
+    (folder / "brain_mri").mkdir()
+    for label in ("glioma", "no tumor"):
+        (folder / "pictures" / label).mkdir(parents=True)
+        for i, split in enumerate(("train", "train", "val", "test") * 5):
+            picture = Image.fromarray(rng.integers(0, 255, (9, 8, 3), np.uint8))
+            picture.save(folder / "pictures" / label / f"{i}.png")
+            picture.rotate(90, expand=True).save(folder / "brain_mri" / f"{label}{i}.png")
+            rows.append(f"{label}{i}.png,{label},{split}")
+    picture.save(folder / "xray.png")
+    (folder / "brain_mri" / "splits.csv").write_text("path,label,split\n" + "\n".join(rows) + "\n")
+
+
+def run_here(words: list[str], folder: Path) -> int:
+    """Run a Python program in this process, which saves its start."""
+    if words[0] == "biomedgpt":
+        return biomedgpt(words[1:])
+    with patch.object(sys, "argv", words[2:]), pytest.raises(SystemExit) as stopped:
+        runpy.run_module(words[2], run_name="__main__")
+    return int(stopped.value.code or 0)
+
+
+@pytest.mark.parametrize(("page", "command"), ALL, ids=[f"{p}: {c[:60]}" for p, c in ALL])
+def test_command_runs_as_printed(page, command, workspace, monkeypatch, capfd):
+    reason = next((why for start, why in ELSEWHERE.items() if command.startswith(start)), None)
+    if reason is not None:
+        pytest.skip(reason)
+    monkeypatch.chdir(workspace)
+    words = shlex.split(command)
+    if words[0] in ("python", "biomedgpt"):
+        code = run_here(words, workspace)
+    else:
+        programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**os.environ, "PATH": programs}
+        code = subprocess.run(command, shell=True, env=environment, timeout=300).returncode
+    shown = capfd.readouterr()
+    # Corpora behind an access agreement are not here; their converter has to say so.
+    absent = code == 2 and words[0] == "python" and "no such" in shown.err
+    assert code == 0 or absent, shown.err[-3000:]
+
+
+def test_python_example_of_the_vocabulary_page(corpus, tmp_path, monkeypatch):
+    shutil.copytree(corpus.vocabulary, tmp_path / "vocab_small")
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "vocabulary.md").read_text("utf-8")
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(block, "docs/vocabulary.md", "exec"), {})
