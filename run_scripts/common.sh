@@ -42,6 +42,7 @@ launch_train() {
     device=(--cpu --distributed-world-size 1)
   elif [ "$GPUS" -gt 1 ]; then
     program=(torchrun --standalone --nproc_per_node "$GPUS" "$(command -v fairseq-train)")
+    device=(--find-unused-parameters)  # text-only batches, for one, leave the image trunk unused
   fi
   [ "$PRECISION" = fp32 ] || precision=("--$PRECISION")
   [ -z "$RESTORE" ] || restore=(--restore-file "$RESTORE" --reset-optimizer --reset-dataloader --reset-meters)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
 import resource
 import subprocess
@@ -117,11 +119,20 @@ def call_here(cli_main: Callable[[], Any], command: Sequence[Any]) -> Any:
         return cli_main()
 
 
-def train_here(command: Sequence[Any]) -> None:
-    """Run a fairseq-train command in this process."""
+def train_here(command: Sequence[Any]) -> str:
+    """Run a fairseq-train command in this process; returns what it logged."""
     from fairseq_cli.train import cli_main
 
-    call_here(cli_main, command)
+    log = io.StringIO()
+    handler = logging.StreamHandler(log)
+    handler.setFormatter(logging.Formatter("%(name)s | %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        call_here(cli_main, command)
+    finally:
+        root.removeHandler(handler)
+    return log.getvalue()
 
 
 def train_command(
