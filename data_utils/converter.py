@@ -79,7 +79,11 @@ class Converter:
             images=image_policy(args) if self.layout.has_image else ImagePolicy(),
             answers_from=parse_splits(args.answers_from) if self.layout.answer else (),
         )
-        own = {name: value for name, value in vars(args).items() if name not in _SHARED_OPTIONS}
+        own = {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in vars(args).items()
+            if name not in _SHARED_OPTIONS
+        }
         corpus = Corpus(f"data_utils.{self.name}", self.layout, self.read(args), [args.source])
         convert_corpus(corpus, args.output, options, own)
 

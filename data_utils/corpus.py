@@ -76,7 +76,7 @@ def convert_corpus(
         logger.info("%s: %d rows of %d items", target.name, written, len(rows[split]))
     if [record.split for record in placed] != [record.split for record in records]:
         write_json(output / "splits.json", {s: [r.item for r in c] for s, c in kept.items()})
-    card: dict[str, object] = {"leaks": decision.facts(), **_reject_facts(rejects)}
+    card: dict[str, object] = {"leaks": decision.facts(), **rejects}
     if layout.answer:
         shown = {s: [r for r in c if r.image not in unreadable] for s, c in kept.items()}
         texts = {s: [_answer(record, layout) for record in c] for s, c in shown.items()}
@@ -145,30 +145,27 @@ def _answer(record: Record, layout: Layout) -> str:
 
 def _sort_out(
     items: Iterable[Record | RejectedItem], layout: Layout
-) -> tuple[list[Record], list[RejectedItem]]:
-    """Records with clean cells, and what gives no row."""
-    records, rejects = [], []
+) -> tuple[list[Record], dict[str, object]]:
+    """Records with clean cells, and facts about what gives no row."""
+    records = []
+    counts: Counter[str] = Counter()
+    listed: list[list[str]] = []
     for item in tqdm(items, desc="read", unit="item", disable=None):
         if isinstance(item, RejectedItem):
-            rejects.append(item)
-            continue
-        record = replace(item, cells={k: clean_field(v) for k, v in item.cells.items()})
-        fault = find_fault(record, layout)
-        if fault:
-            rejects.append(RejectedItem(record.item, fault))
+            name, fault = item.item, item.reason
         else:
+            record = replace(item, cells={k: clean_field(v) for k, v in item.cells.items()})
+            name, fault = record.item, find_fault(record, layout)
+        if not fault:
             records.append(record)
-    facts = _reject_facts(rejects)
-    logger.info("%d items; rejected: %s", len(records) + len(rejects), facts["rejected"])
+            continue
+        counts[fault] += 1
+        if len(listed) < MAX_LISTED_REJECTS:
+            listed.append([name, fault])
+    logger.info("%d items; rejected: %s", len(records) + counts.total(), dict(counts))
     if not records:
-        raise ValueError(f"no item gives a row; rejected: {facts['rejected']}")
-    return records, rejects
-
-
-def _reject_facts(rejects: Sequence[RejectedItem]) -> dict[str, object]:
-    counts = Counter(reject.reason for reject in rejects)
-    listed = [[reject.item, reject.reason] for reject in rejects[:MAX_LISTED_REJECTS]]
-    return {"rejected": dict(counts), "rejects": listed}
+        raise ValueError(f"no item gives a row; rejected: {dict(counts)}")
+    return records, {"rejected": dict(counts), "rejects": listed}
 
 
 def _keys(

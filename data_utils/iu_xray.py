@@ -35,7 +35,7 @@ def read(args: argparse.Namespace) -> Iterator[Record]:
         for row in check_rows(rows, ("id", "report", "image_path"), annotation):
             for file in row["image_path"]:
                 image = args.source / "images" / file
-                yield caption(PREFIX, image, row["report"], split_name(name), row["id"])
+                yield caption(PREFIX, image, row["report"], split_name(name), row["id"], file)
 
 
 CONVERTER = Converter("iu_xray", __doc__, CAPTION, read)

@@ -103,10 +103,13 @@ def vqa(
     return Record(item, cells, split, image=image)
 
 
-def caption(prefix: str, image: Path, text: str, split: str = "", group: str = "") -> Record:
-    """A picture with its caption. The row id is the prefix and the name of the picture."""
-    item = f"{prefix}_{image.stem}"
-    cells = {"id": item, "image_id": image.name, "caption": text, "objects": ""}
+def caption(
+    prefix: str, image: Path, text: str, split: str = "", group: str = "", image_id: str = ""
+) -> Record:
+    """A picture with its caption. The row id is the prefix and the picture's name, or its id."""
+    name = image_id or image.name
+    item = f"{prefix}_{name.rsplit('.', 1)[0].replace('/', '_')}"
+    cells = {"id": item, "image_id": name, "caption": text, "objects": ""}
     return Record(item, cells, split, group, image)
 
 
@@ -120,7 +123,7 @@ def classified_image(
 
 def inference(item: str, texts: tuple[str, str], label: str, split: str = "") -> Record:
     """A premise and a hypothesis with one of the labels 0, 1, 2."""
-    first, second = texts
+    first, second = (clean_field(text) for text in texts)
     cells = {"sentence1": first, "sentence2": second, "label": label}
     return Record(item, cells | {"clinical": f"clinical:{first}"}, split)
 
