@@ -70,7 +70,7 @@ class Differences:
             (self.unexpected, "unexpected; the network was built without them: check --arch, the "
              "scale, adapter and prompt options"),
             (self.reshaped, "of another shape (file, network); check --arch, --max-*-positions "
-             "and the vocabulary, or grow the tables with grow_vocabulary / grow_positions"),
+             "and the vocabulary, or ask for --grow-vocabulary / --grow-positions"),
         )  # fmt: skip
         return "the weights do not fit the network:" + "".join(
             f"\n{len(names)} {text}:\n  " + "\n  ".join(_shortened(names))

@@ -18,7 +18,12 @@ from biomedgpt_fairseq.adapters.attach import AdapterOptions, PromptOptions, att
 from biomedgpt_fairseq.adapters.freezing import FreezeOptions, freeze
 from biomedgpt_fairseq.adapters.heads import ClassificationHead, HeadOptions, last_features
 from biomedgpt_fairseq.config import SIZES
-from biomedgpt_fairseq.models.checkpoint import load_trunk, load_weights
+from biomedgpt_fairseq.models.checkpoint import (
+    grow_positions,
+    grow_vocabulary,
+    load_trunk,
+    load_weights,
+)
 from biomedgpt_fairseq.models.encoder import Encoder
 from biomedgpt_fairseq.models.fairseq_options import ModelOptions
 from biomedgpt_fairseq.models.initial import init_weights
@@ -154,7 +159,15 @@ class UnifyTransformerModel(UnifiedTransformer, BaseFairseqModel):  # type: igno
         """
         if not strict:
             return nn.Module.load_state_dict(self, state_dict, strict=False)
-        return load_weights(self, state_dict)
+        return load_weights(self, self._with_asked_growth(state_dict))
+
+    def _with_asked_growth(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        if self.options.get("grow_vocabulary"):
+            state = grow_vocabulary(state, self.config.vocab_size)
+        if self.options.get("grow_positions"):
+            state = grow_positions(state, "encoder", self.config.max_source_positions)
+            state = grow_positions(state, "decoder", self.config.max_target_positions)
+        return state
 
 
 @register_model("ofa", dataclass=ModelOptions)

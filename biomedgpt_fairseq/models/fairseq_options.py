@@ -167,6 +167,14 @@ class ModelOptions(FairseqDataclass):
         default=100_000_000, metadata={"help": "smallest layer that fully sharded training wraps"}
     )
 
+    grow_vocabulary: bool = field(
+        default=False,
+        metadata={"help": "give symbols that the loaded file lacks new vectors, at its end"},
+    )
+    grow_positions: bool = field(
+        default=False, metadata={"help": "give positions that the loaded file lacks new vectors"}
+    )
+
     max_source_positions: int = II("task.max_source_positions")
     max_target_positions: int = II("task.max_target_positions")
     orig_patch_image_size: int = II("task.orig_patch_image_size")

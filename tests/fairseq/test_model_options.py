@@ -208,6 +208,22 @@ def test_loading_raises_with_the_names_of_what_does_not_fit(model: OfaModel) -> 
     assert found.unexpected_keys == ["encoder.not_a_key"]
 
 
+def test_tables_grow_only_when_asked() -> None:
+    grow = ("--grow-vocabulary", "--grow-positions", "--max-target-positions=1030")
+    smaller = build()
+    state = smaller.state_dict()
+    for name in [key for key in state if "embed_tokens" in key or "output_projection" in key]:
+        state[name] = state[name][:40]
+    with pytest.raises(ValueError, match="--grow-vocabulary"):
+        smaller.load_state_dict(state)
+    larger = build(*grow)
+    larger.load_state_dict(state)
+    table = larger.state_dict()["encoder.embed_tokens.weight"]
+    assert table.shape[0] == 50
+    assert torch.equal(table[:40], state["encoder.embed_tokens.weight"])
+    assert larger.state_dict()["decoder.embed_positions.weight"].shape[0] == 1032
+
+
 def test_classification_head_sees_the_last_token() -> None:
     model = build(*SCALES, "--pooler-classifier=linear").eval()
     model.register_classification_head("grade", 4)
