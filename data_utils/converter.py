@@ -26,7 +26,8 @@ class Converter:
     """A program that makes the files of one task from one source.
 
     read: options -> the items of the source, whose place is `args.source`; add_arguments: options
-    of its own, which are written on the card.
+    of its own, which are written on the card; classes: options -> the closed answer set, where the
+    definition of the task fixes it.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Converter:
     layout: Layout
     read: Callable[[argparse.Namespace], Items]
     add_arguments: Callable[[argparse.ArgumentParser], None] | None = None
+    classes: Callable[[argparse.Namespace], tuple[str, ...]] | None = None
 
     def build_parser(self) -> argparse.ArgumentParser:
         """Options of the program."""
@@ -57,7 +59,7 @@ class Converter:
         )
         if self.layout.has_image:
             add_image_arguments(parser)
-        if self.layout.answer:
+        if self._collects_answers:
             parser.add_argument(
                 "--answers-from",
                 default="train",
@@ -77,15 +79,22 @@ class Converter:
             valid_share=parse_share(args.valid_share),
             seed=args.seed,
             images=image_policy(args) if self.layout.has_image else ImagePolicy(),
-            answers_from=parse_splits(args.answers_from) if self.layout.answer else (),
+            answers_from=parse_splits(args.answers_from) if self._collects_answers else (),
         )
         own = {
             name: str(value) if isinstance(value, Path) else value
             for name, value in vars(args).items()
             if name not in _SHARED_OPTIONS
         }
-        corpus = Corpus(f"data_utils.{self.name}", self.layout, self.read(args), [args.source])
+        classes = self.classes(args) if self.classes is not None else ()
+        corpus = Corpus(
+            f"data_utils.{self.name}", self.layout, self.read(args), [args.source], classes
+        )
         convert_corpus(corpus, args.output, options, own)
+
+    @property
+    def _collects_answers(self) -> bool:
+        return bool(self.layout.answer) and self.classes is None
 
     def main(self) -> int:
         """Exit status of the program."""

@@ -17,7 +17,14 @@ from biomedgpt_fairseq.data.tsv_writer import MAX_LISTED_REJECTS, clean_field, w
 from data_utils.images import ImagePolicy, encode_file, hash_pixels, open_verified
 from data_utils.layouts import IMAGE, REFERENCES, Layout, Record, find_fault
 from data_utils.partition import assign_by_group
-from data_utils.splits import SPLIT_ORDER, LeakDecision, LeakPolicy, decide_leaks, text_key
+from data_utils.splits import (
+    SPLIT_ORDER,
+    LeakDecision,
+    LeakPolicy,
+    decide_leaks,
+    find_leaks,
+    text_key,
+)
 from data_utils.writer import Conversion, RejectedItem, Target
 
 logger = logging.getLogger(__name__)
@@ -77,6 +84,7 @@ def convert_corpus(
     if [record.split for record in placed] != [record.split for record in records]:
         write_json(output / "splits.json", {s: [r.item for r in c] for s, c in kept.items()})
     card: dict[str, object] = {"leaks": decision.facts(), **rejects}
+    card["groups_shared"] = _count_shared_groups(kept)
     if layout.answer:
         shown = {s: [r for r in c if r.image not in unreadable] for s, c in kept.items()}
         texts = {s: [_answer(record, layout) for record in c] for s, c in shown.items()}
@@ -112,6 +120,14 @@ def assign_splits(
     ):
         placed[row] = replace(records[row], split=split)
     return placed
+
+
+def _count_shared_groups(kept: Mapping[str, Sequence[Record]]) -> int:
+    """Groups, such as patients, that the source itself has in several splits."""
+    shared = len(find_leaks({split: [r.group for r in column] for split, column in kept.items()}))
+    if shared:
+        logger.warning("%d groups (patients, studies) are in several splits", shared)
+    return shared
 
 
 def collect_answers(texts: Mapping[str, Sequence[str]], splits: Sequence[str]) -> list[str]:

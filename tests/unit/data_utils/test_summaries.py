@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from data_utils import healthcaremagic, icliniq, indiana_reports, meqsum
-from data_utils.converter import Converter
+from data_utils import indiana_reports, meddialog, meqsum
 
 BLOCK = """id={0}
 https://www.example.org/{0}
@@ -24,21 +23,15 @@ Drink tea {0}.
 """
 
 
-@pytest.mark.parametrize(
-    ("converter", "name"),
-    [
-        (healthcaremagic.CONVERTER, "healthcaremagic_dialogue_{}.txt"),
-        (icliniq.CONVERTER, "icliniq_dialogue.txt"),
-    ],
-)
+@pytest.mark.parametrize("name", ["healthcaremagic_dialogue_1.txt", "icliniq_dialogue.txt"])
 def test_dialogue_is_the_source_and_description_the_target(
-    converter: Converter, name: str, tmp_path: Path, convert: Callable[..., Any]
+    name: str, tmp_path: Path, convert: Callable[..., Any]
 ) -> None:
     text = "".join(BLOCK.format(number) for number in range(1, 21))
     broken = "id=21\nDescription\nQ. Only this\n\nid=22\nDescription\nQ. \nDialogue\nPatient:\nHi\n"
-    (tmp_path / name.format(1)).write_text((text + broken).replace("\n", "\r\n"), newline="")
+    (tmp_path / name).write_text((text + broken).replace("\n", "\r\n"), newline="")
 
-    made = convert(converter, tmp_path)
+    made = convert(meddialog.CONVERTER, tmp_path, "--set", name.split("_")[0])
 
     assert made.counts() == {"train": 16, "valid": 2, "test": 2}
     first = min(made.rows("train"), key=lambda row: len(row[0]))
@@ -52,7 +45,7 @@ def test_equal_dialogues_stay_in_one_split(tmp_path: Path, convert: Callable[...
     blocks = [BLOCK.format(n // 2).replace("id=", f"id={n}") for n in range(40)]
     (tmp_path / "icliniq_dialogue.txt").write_text("".join(blocks))
 
-    made = convert(icliniq.CONVERTER, tmp_path)
+    made = convert(meddialog.CONVERTER, tmp_path / "icliniq_dialogue.txt", "--set", "icliniq")
 
     assert made.counts() == {"train": 32, "valid": 4, "test": 4}
     assert made.json("card")["leaks"]["shared"] == 0
@@ -60,7 +53,7 @@ def test_equal_dialogues_stay_in_one_split(tmp_path: Path, convert: Callable[...
 
 def test_folder_without_dialogues_is_an_error(tmp_path: Path, convert: Callable[..., Any]) -> None:
     with pytest.raises(FileNotFoundError, match="expected icliniq"):
-        convert(icliniq.CONVERTER, tmp_path)
+        convert(meddialog.CONVERTER, tmp_path, "--set", "icliniq")
 
 
 @pytest.mark.shared
