@@ -66,9 +66,13 @@ def load(request: LoadRequest) -> Loaded:
         saved = saved_options(state)
         if loaded is None:
             loaded = _setup_task(request, saved)
+            _restore_answers(loaded, request, state)
         weights = select_weights(state, request.ema, path)
-        model = _build_model(loaded.task, {**saved.model, **request.overrides}, weights)
-        model.load_state_dict(weights, strict=True)
+        try:
+            model = _build_model(loaded.task, {**saved.model, **request.overrides}, weights)
+            model.load_state_dict(weights, strict=True)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
         loaded.models.append(model.eval())
         logger.info("%s: loaded%s", path, " averaged weights" if request.ema else "")
     if loaded is None:
@@ -128,6 +132,13 @@ def _setup_task(request: LoadRequest, saved: SavedOptions) -> Loaded:
     options = task_options(name, saved.task, overrides)
     log_ignored(saved, options)
     return Loaded(TASK_REGISTRY[name].setup_task(options), name, options, [], saved)
+
+
+def _restore_answers(loaded: Loaded, request: LoadRequest, state: Mapping[str, Any]) -> None:
+    """Take over the answers that training added to the set, unless another set is asked for."""
+    chosen = request.overrides.keys() & {"ans2label_dict", "ans2label_file"}
+    if loaded.task_name == loaded.saved.task_name and not chosen:
+        loaded.task.load_state_dict(state.get("task_state") or {})
 
 
 def _vqa_inference(request: LoadRequest, options: Options) -> Options:

@@ -59,7 +59,7 @@ class ClosedSetTask(BiomedTask):
     def load_state_dict(self, state_dict: Dict[str, Any]) -> None:
         """Take over the answers that training added to the set."""
         super().load_state_dict(state_dict)
-        if "answers" in state_dict:
+        if "answers" in state_dict and self.answers is not None:
             self.set_answers(list(state_dict["answers"]))
             self._extended = True
 
