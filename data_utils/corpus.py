@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,16 +13,16 @@ from tqdm import tqdm
 
 from biomedgpt_fairseq.data.answers import training_answer
 from biomedgpt_fairseq.data.tsv_writer import MAX_LISTED_REJECTS, clean_field, write_json
-from data_utils.images import ImagePolicy, encode_file, hash_pixels, open_verified
-from data_utils.layouts import IMAGE, REFERENCES, Layout, Record, find_fault
+from data_utils.images import ImagePolicy
+from data_utils.layouts import REFERENCES, Layout, Record, find_fault
 from data_utils.partition import assign_by_group
+from data_utils.row_maker import RowMaker, digest
 from data_utils.splits import (
     SPLIT_ORDER,
     LeakDecision,
     LeakPolicy,
     decide_leaks,
     find_leaks,
-    text_key,
 )
 from data_utils.writer import Conversion, RejectedItem, Target
 
@@ -68,25 +67,26 @@ def convert_corpus(
     """
     layout = corpus.layout
     records, rejects = _sort_out(corpus.items, layout)
-    unreadable: dict[Path, str] = {}
-    keys = _keys(records, layout, options.images, unreadable)
+    maker = RowMaker(layout, options.images)
+    keys = [maker.key(r) for r in tqdm(records, desc="check", unit="item", disable=None)]
     placed = assign_splits(records, keys, layout, options)
     rows = _by_split(placed)
     decision = decide_leaks({s: [keys[row] for row in c] for s, c in rows.items()}, options.on_leak)
-    described = {"task": layout.task, **asdict(options), **(facts or {}), "items": _digest(placed)}
+    _refuse_leftovers(output, rows)
+    described = {"task": layout.task, **asdict(options), **(facts or {}), "items": digest(placed)}
     conversion = Conversion(output, corpus.tool, described, corpus.sources)
-    make_row = partial(_make_row, layout=layout, images=options.images, unreadable=unreadable)
     kept = {s: [placed[row] for row in _kept(rows[s], s, decision)] for s in rows}
     for split, column in kept.items():
         target = Target(f"{split}.tsv", layout.columns, len(column))
-        written = conversion.write(target, partial(_from, column), make_row)
+        written = conversion.write(target, partial(_from, column), maker.make)
         logger.info("%s: %d rows of %d items", target.name, written, len(rows[split]))
+    (output / "splits.json").unlink(missing_ok=True)
     if [record.split for record in placed] != [record.split for record in records]:
         write_json(output / "splits.json", {s: [r.item for r in c] for s, c in kept.items()})
     card: dict[str, object] = {"leaks": decision.facts(), **rejects}
     card["groups_shared"] = _count_shared_groups(kept)
     if layout.answer:
-        shown = {s: [r for r in c if r.image not in unreadable] for s, c in kept.items()}
+        shown = {s: [r for r in c if maker.can_make(r)] for s, c in kept.items()}
         texts = {s: [_answer(record, layout) for record in c] for s, c in shown.items()}
         answers = corpus.answers or collect_answers(texts, options.answers_from)
         write_json(output / "answers.json", {answer: index for index, answer in enumerate(answers)})
@@ -120,6 +120,16 @@ def assign_splits(
     ):
         placed[row] = replace(records[row], split=split)
     return placed
+
+
+def _refuse_leftovers(output: Path, splits: Iterable[str]) -> None:
+    """A validation file that was drawn before would overlap with training rows of now."""
+    for split in set(SPLIT_ORDER) - set(splits):
+        if (output / f"{split}.tsv").exists():
+            raise ValueError(
+                f"{output} holds {split}.tsv of an earlier conversion, which this one would not "
+                "write; delete it or choose another --output"
+            )
 
 
 def _count_shared_groups(kept: Mapping[str, Sequence[Record]]) -> int:
@@ -184,43 +194,6 @@ def _sort_out(
     return records, {"rejected": dict(counts), "rejects": listed}
 
 
-def _keys(
-    records: Sequence[Record], layout: Layout, policy: ImagePolicy, unreadable: dict[Path, str]
-) -> list[str]:
-    """What makes rows equal across splits; "" for a picture that cannot be read."""
-    hashes: dict[Path, str] = {}
-    keys = []
-    for record in tqdm(records, desc="check", unit="item", disable=None):
-        if IMAGE not in layout.same:
-            keys.append(text_key([record.cells[column] for column in layout.same]))
-            continue
-        if record.image is None:
-            raise ValueError(f"{record.item}: expected a picture, found none")
-        if record.image not in hashes:
-            hashes[record.image] = _hash(record.image, policy, unreadable)
-        keys.append(hashes[record.image])
-    return keys
-
-
-def _hash(path: Path, policy: ImagePolicy, unreadable: dict[Path, str]) -> str:
-    try:
-        return hash_pixels(open_verified(path, policy))
-    except RejectedItem as rejected:
-        unreadable[path] = rejected.reason
-        return ""
-
-
-def _make_row(
-    record: Record, layout: Layout, images: ImagePolicy, unreadable: Mapping[Path, str]
-) -> list[str]:
-    cells = dict(record.cells)
-    if record.image is not None:
-        if record.image in unreadable:
-            raise RejectedItem(str(record.image), unreadable[record.image])
-        cells[IMAGE] = encode_file(record.image, images)
-    return [cells[column] for column in layout.columns]
-
-
 def _by_split(records: Sequence[Record]) -> dict[str, list[int]]:
     """Split -> numbers of its records, the usual splits first."""
     rank = {split: place for place, split in enumerate(SPLIT_ORDER)}
@@ -237,14 +210,3 @@ def _kept(rows: Sequence[int], split: str, decision: LeakDecision) -> list[int]:
 
 def _from(column: Sequence[Record], start: int) -> Iterator[Record]:
     return iter(column[start:])
-
-
-def _digest(records: Sequence[Record]) -> str:
-    """Changes with the records, their splits, and the sizes and times of their pictures."""
-    digest = hashlib.sha256()
-    for record in records:
-        stat = record.image.stat() if record.image and record.image.is_file() else None
-        times = (stat.st_size, stat.st_mtime_ns) if stat else ()
-        seen = (record.item, sorted(record.cells.items()), record.split, str(record.image), times)
-        digest.update(repr(seen).encode(errors="replace"))
-    return digest.hexdigest()
