@@ -47,7 +47,13 @@ class Leak:
     places: tuple[tuple[str, int], ...]
 
     def __str__(self) -> str:
-        return " = ".join(f"{split} row {row + 1}" for split, row in self.places)
+        rows: dict[str, list[int]] = {}
+        for split, row in self.places:
+            rows.setdefault(split, []).append(row + 1)
+        return " = ".join(
+            f"{split} row {found[0]}" + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
+            for split, found in rows.items()
+        )
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from data_utils.layouts import (
     summary,
     vqa,
 )
+from data_utils.splits import Leak
 from data_utils.writer import RejectedItem
 
 
@@ -107,6 +108,12 @@ def test_files_of_another_conversion_are_not_mixed_with_new_ones(tmp_path: Path)
 
     with pytest.raises(ValueError, match="holds valid.tsv of an earlier conversion"):
         convert(cases("train", "a" * 20), tmp_path, valid_share=0)
+
+
+def test_leak_names_one_row_of_each_split() -> None:
+    leak = Leak("key", (("train", 0), ("train", 4), ("train", 5), ("test", 2)))
+
+    assert str(leak) == "train row 1 (and 2 more) = test row 3"
 
 
 @pytest.mark.parametrize("answer", ["a&&b", "x&&0.5|!+y"])

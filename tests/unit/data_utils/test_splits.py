@@ -33,7 +33,7 @@ def test_repeated_row_of_one_split_is_no_leak() -> None:
 
 
 def test_error_policy_lists_the_rows() -> None:
-    with pytest.raises(ValueError, match="found 2 shared: train row 2 = train row 4 = valid row 2"):
+    with pytest.raises(ValueError, match="found 2 shared: train row 2 .and 1 more. = valid row 2"):
         decide_leaks(KEYS, "error")
 
 

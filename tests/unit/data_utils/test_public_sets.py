@@ -1,0 +1,66 @@
+"""COVID chest x-rays and Evidence Inference, on the public files."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_utils import covid_chestxray, evidence_inference
+
+
+@pytest.mark.shared
+def test_covid_notes_are_captions(shared_dir: Path, convert: Callable[..., Any]) -> None:
+    source = shared_dir / "data" / "covid_chestxray"
+
+    made = convert(covid_chestxray.CONVERTER, source)
+
+    assert sum(made.counts().values()) == 216
+    card = made.json("card")
+    assert card["rejected"] == {"empty caption": 81}
+    assert card["groups_shared"] == 0 and card["leaks"]["shared"] == 0
+    row = made.rows("train", "0,1,2,3")[0]
+    assert row == [
+        "covid_ARDSSevere",
+        "ARDSSevere.jpg",
+        "Severe ARDS. Person is intubated with an OG in place.",
+        "",
+    ]
+
+
+@pytest.mark.shared
+def test_covid_pictures_are_chosen_by_licence(
+    shared_dir: Path, convert: Callable[..., Any]
+) -> None:
+    source = shared_dir / "data" / "covid_chestxray"
+
+    made = convert(covid_chestxray.CONVERTER, source, "--licenses", "^CC BY(?!-NC)")
+
+    assert made.json("card")["rejected"]["another licence"] == 153 + 57
+
+
+def test_covid_splits_are_drawn_by_patient(
+    tmp_path: Path, draw: Callable[..., Path], convert: Callable[..., Any]
+) -> None:
+    lines = ["patientid,filename,clinical_notes,folder,license"]
+    for number in range(20):
+        draw(tmp_path / "images" / f"{number}.jpg", number)
+        lines.append(f"{number // 2},{number}.jpg,cough {number},images,CC BY")
+    (tmp_path / "metadata.csv").write_text("\n".join(lines))
+
+    made = convert(covid_chestxray.CONVERTER, tmp_path)
+
+    assert made.counts() == {"train": 16, "valid": 2, "test": 2}
+    assert made.json("card")["groups_shared"] == 0
+
+
+@pytest.mark.shared
+def test_evidence_labels_have_one_spelling(shared_dir: Path, convert: Callable[..., Any]) -> None:
+    source = shared_dir / "data" / "evidence_inference" / "annotations"
+
+    made = convert(evidence_inference.CONVERTER, source)
+
+    assert made.counts() == {"train": 3898, "valid": 468, "test": 162}
+    assert sorted(made.json("answers")) == sorted(evidence_inference.CLASSES)
+    card = made.json("card")
+    assert card["rejected"] == {} and card["groups_shared"] == 0
