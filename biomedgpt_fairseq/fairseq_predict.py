@@ -33,6 +33,7 @@ FORMS = {
     "image_classify": InputForm(("image",), ("{answer}",)),
     "caption": InputForm(("id", "image"), ("{answer}",)),
     "mnli": InputForm(("text", "text"), ("0",)),
+    "text_classify": InputForm(("text", "second text"), ("{answer}",)),
     "gigaword": InputForm(("text",), ("{answer}",)),
 }
 
@@ -131,6 +132,8 @@ def _single_row(request: PredictionRequest, form: InputForm, task_name: str) -> 
             cells.append(_read_image(request.image, task_name))
         elif column == "question" and request.question is not None:
             cells.append(request.question)
+        elif column == "second text":
+            cells.append(texts.pop(0) if texts else "")
         elif column == "text" and texts:
             cells.append(texts.pop(0))
         else:

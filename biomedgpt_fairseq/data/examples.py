@@ -26,6 +26,7 @@ VQA_COLUMNS = ("uniq_id", "image", "question", "answers", "objects")
 CLASSIFY_COLUMNS = ("image", "label")
 CAPTION_COLUMNS = ("uniq_id", "image", "caption")
 NLI_COLUMNS = ("sentence1", "sentence2", "label")
+TEXT_CLASSIFY_COLUMNS = ("text1", "text2", "label")
 SUMMARY_COLUMNS = ("source", "target")
 
 
@@ -70,7 +71,7 @@ def make_caption_example(
     """Image with a caption, or several joined by `&&`.  row: CAPTION_COLUMNS."""
     row_id, image, caption = _columns(row, CAPTION_COLUMNS)
     if options.all_references:
-        listed = [remove_punctuation(c) for c in " ".join(caption.split()).split("&&")]
+        listed = caption_references(caption)
         text = "&&".join(listed)
     else:
         text = " ".join(remove_punctuation(caption).split()[: options.max_tgt_length])
@@ -81,6 +82,11 @@ def make_caption_example(
     _add_image(example, image, tools, rng)
     example.references = dict.fromkeys(listed, 1.0)
     return example
+
+
+def caption_references(caption: str) -> list[str]:
+    """References of a caption cell, which joins them by `&&`; without punctuation."""
+    return [remove_punctuation(text) for text in " ".join(caption.split()).split("&&")]
 
 
 def make_nli_example(
@@ -100,6 +106,24 @@ def make_nli_example(
         raise ValueError(f"the answer word {word!r} must be one token, found {tokens}")
     example = compose_example(str(index), source, tokens, word, tools, options)
     example.references = {word: 1.0}
+    return example
+
+
+def make_text_classify_example(
+    row: Sequence[str], index: int, tools: RowTools, options: RowOptions, rng: np.random.Generator
+) -> Example:
+    """Text or pair of texts with a label.  row: TEXT_CLASSIFY_COLUMNS; an empty text2 is left out.
+
+    Texts are cut to max_src_length words each.
+    """
+    *texts, label = _columns(row, TEXT_CLASSIFY_COLUMNS)
+    words = [" ".join(text.lower().split()[: options.max_src_length]) for text in texts]
+    # One field: the quotation marks between two texts go with them.
+    filled = tools.instruction.fill(' " text2 " '.join(text for text in words if text))
+    tokens = [*tools.tokenizer.encode(" " + label), Vocabulary.eos]
+    source = tools.tokenizer.encode(filled)
+    example = compose_example(str(index), source, tokens, label, tools, options)
+    example.references = {label: 1.0}
     return example
 
 

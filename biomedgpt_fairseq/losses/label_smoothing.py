@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from biomedgpt_fairseq.losses.encouraging import encouraging_sum
 from biomedgpt_fairseq.losses.token_losses import (
     AllowedIds,
     TokenLosses,
@@ -28,6 +29,7 @@ class LossConfig:
     label_smoothing: float = 0.0
     drop_worst_ratio: float = 0.0  # share of the tokens with the largest losses that is dropped
     rdrop_alpha: float | None = None  # None: the batch is not doubled
+    log_end: float | None = None  # None: no bonus, see `losses/encouraging.py`
 
 
 class LossSums(NamedTuple):
@@ -159,29 +161,34 @@ def smoothed_loss(
         kept = keep_easiest(losses, config.drop_worst_ratio, mirrored)
         losses, nll = losses[kept], nll[kept]
     loss = losses.sum()
-    if config.rdrop_alpha is not None:
-        divergence = _rdrop(logits, rows, kept, allowed, confidence)
-        loss = loss + config.rdrop_alpha * divergence / 2
+    every = None
+    if mirrored or (config.log_end is not None and config.label_smoothing > 0):
+        every = _kept_log_probs(logits, rows, kept, allowed, confidence)
+    if config.rdrop_alpha is not None and every is not None:
+        first, second = every.chunk(2)
+        loss = loss + config.rdrop_alpha * symmetric_divergence(first, second) / 2
+    if config.log_end is not None:
+        smoothing, vocabulary = config.label_smoothing, logits.size(1)
+        loss = loss + encouraging_sum(-nll, every, smoothing, vocabulary, config.log_end)
     return LossSums(loss, nll.sum(), kept.numel())
 
 
-def _rdrop(
+def _kept_log_probs(
     logits: Tensor,
     rows: Tensor,
     kept: Tensor,
     allowed: AllowedIds | None,
     confidence: Tensor | None,
 ) -> Tensor:
-    """Divergence between both passes over the kept tokens, over possible ids only (never NaN)."""
+    """Log-probabilities of the kept tokens: (K, V), or those of the allowed pairs only (M,).
+
+    Impossible ids are absent, so that no divergence is NaN.
+    """
     if allowed is None:
         lprobs = torch.log_softmax(logits[rows[kept]].float(), dim=1)  # (K, V)
-        if confidence is not None:
-            lprobs = lprobs * confidence[kept, None].float()
-    else:
-        is_kept = torch.zeros_like(rows, dtype=torch.bool).index_fill_(0, kept, True)
-        lprobs = allowed_log_probs(logits, rows, allowed)  # (M,)
-        if confidence is not None:
-            lprobs = lprobs * confidence[allowed.token].float()
-        lprobs = lprobs[is_kept[allowed.token]]
-    first, second = lprobs.chunk(2)
-    return symmetric_divergence(first, second)
+        return lprobs if confidence is None else lprobs * confidence[kept, None].float()
+    is_kept = torch.zeros_like(rows, dtype=torch.bool).index_fill_(0, kept, True)
+    lprobs = allowed_log_probs(logits, rows, allowed)  # (M,)
+    if confidence is not None:
+        lprobs = lprobs * confidence[allowed.token].float()
+    return lprobs[is_kept[allowed.token]]

@@ -5,6 +5,8 @@ from itertools import zip_longest
 
 import sacrebleu
 
+ORDERS = 4
+
 
 def bleu(hyps: Sequence[str], refs: Sequence[Sequence[str]]) -> float:
     """Corpus BLEU in 0..100 (13a tokens, exponential smoothing).
@@ -12,10 +14,29 @@ def bleu(hyps: Sequence[str], refs: Sequence[Sequence[str]]) -> float:
     refs: the references of each hypothesis; their number may differ.
     Raises ValueError if the lengths differ or a hypothesis has no reference.
     """
+    return bleu_of(bleu_counts(hyps, refs))
+
+
+def bleu_counts(hyps: Sequence[str], refs: Sequence[Sequence[str]]) -> list[float]:
+    """What BLEU is made of, for `bleu_of`: ten counts that add up over parts of a corpus.
+
+    Matching n-grams (n = 1..4), n-grams, words of the hypotheses and of the closest references.
+    """
     check_pairs(hyps, refs)
     # sacrebleu wants the first references of all hypotheses, then the second ones, ...
     streams = [list(stream) for stream in zip_longest(*refs)]
-    return float(sacrebleu.corpus_bleu(list(hyps), streams).score)
+    found = sacrebleu.corpus_bleu(list(hyps), streams)
+    return [float(count) for count in (*found.counts, *found.totals, found.sys_len, found.ref_len)]
+
+
+def bleu_of(counts: Sequence[float]) -> float:
+    """Corpus BLEU in 0..100 from the counts of `bleu_counts`."""
+    whole = [int(count) for count in counts]
+    *ngrams, hyp_words, ref_words = whole
+    found = sacrebleu.BLEU.compute_bleu(
+        ngrams[:ORDERS], ngrams[ORDERS:], hyp_words, ref_words, smooth_method="exp"
+    )
+    return float(found.score)
 
 
 def check_pairs(hyps: Sequence[str], refs: Sequence[Sequence[str]]) -> None:

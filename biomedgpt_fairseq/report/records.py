@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from biomedgpt_fairseq.report.model import Row
+from biomedgpt_fairseq.text.normalize import remove_punctuation
 
 
 def prediction_line(row: Row) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def _vqa_record(row: Row) -> dict[str, Any]:
 
 _RELEASED: dict[str, Callable[[Row], dict[str, Any]]] = {
     "vqa_gen": _vqa_record,
-    "caption": lambda row: {"image_id": row.row_id, "caption": row.answer},
+    "caption": lambda row: {"image_id": row.row_id, "caption": remove_punctuation(row.answer)},
     "image_classify": lambda row: {"uniq_id": row.row_id, "answer": row.answer},
     "mnli": lambda row: {"hyp": row.answer, "ref": dict(row.references)},
     "gigaword": lambda row: {"hyp": row.answer, "ref": row.gold},

@@ -21,11 +21,16 @@ from biomedgpt_fairseq.metrics.classification import (
     reliability,
 )
 from biomedgpt_fairseq.report.model import Confusion, Measure, Row
-from biomedgpt_fairseq.text.normalize import remove_punctuation
+from biomedgpt_fairseq.text.normalize import normalize_caption
 
 FREE_TEXT_TASKS = frozenset({"caption", "gigaword"})
 # The main metric's name is that of training logs.
-_MAIN_METRIC = {"vqa_gen": "vqa_score", "image_classify": "score", "mnli": "acc"}
+_MAIN_METRIC = {
+    "vqa_gen": "vqa_score",
+    "image_classify": "score",
+    "text_classify": "score",
+    "mnli": "acc",
+}
 # Metrics that are no mean over rows are computed anew for each resample.
 SLOW_DRAWS = 200
 MAX_LABELS = 12
@@ -130,7 +135,7 @@ def _class_measures(rows: Sequence[Row], answers: Sequence[str] | None, seed: in
 
 def _summarize_text(task: str, predictions: Sequence[Predicted], seed: int) -> Summary:
     def clean(text: str) -> str:
-        return (remove_punctuation(text) if task == "caption" else text.strip()).lower()
+        return normalize_caption(text) if task == "caption" else text.strip().lower()
 
     hyps = [clean(p.answer) for p in predictions]
     refs = [[clean(text) for text in _references(p)] for p in predictions]

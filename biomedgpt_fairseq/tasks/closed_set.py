@@ -157,8 +157,8 @@ def log_ratio(
     count = sum(float(log.get(denominator, 0)) for log in logs)
     if count == 0:
         return
-    metrics.log_scalar_sum(numerator, sum(float(log.get(numerator, 0)) for log in logs))
-    metrics.log_scalar_sum(denominator, count)
-    metrics.log_derived(
-        name, lambda meters: round(meters[numerator].sum / meters[denominator].sum, digits)
-    )
+    # Each ratio has meters of its own: ratios of one count would add it up once for each.
+    above, below = f"_{name}_total", f"_{name}_count"
+    metrics.log_scalar_sum(above, sum(float(log.get(numerator, 0)) for log in logs))
+    metrics.log_scalar_sum(below, count)
+    metrics.log_derived(name, lambda meters: round(meters[above].sum / meters[below].sum, digits))

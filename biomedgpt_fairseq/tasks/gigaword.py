@@ -11,8 +11,8 @@ from biomedgpt_fairseq.data.collate import PackedBatch
 from biomedgpt_fairseq.data.examples import Example, RowOptions, make_summary_example
 from biomedgpt_fairseq.data.fairseq_dataset import RowDataset
 from biomedgpt_fairseq.metrics import rouge
-from biomedgpt_fairseq.tasks.base import BiomedTask
 from biomedgpt_fairseq.tasks.closed_set import log_ratio
+from biomedgpt_fairseq.tasks.free_text import FreeTextTask
 from biomedgpt_fairseq.tasks.options import SummaryOptions
 from biomedgpt_fairseq.tasks.rows import TRAIN
 
@@ -20,7 +20,7 @@ ROUGE_KINDS = ("rouge1", "rouge2", "rougeL")
 
 
 @register_task("gigaword", dataclass=SummaryOptions)
-class SummaryTask(BiomedTask):
+class SummaryTask(FreeTextTask):
     instruction = "summary"
     metric_name = "rougeL_f1"
     make_example = staticmethod(make_summary_example)
@@ -35,7 +35,7 @@ class SummaryTask(BiomedTask):
         if not self.cfg.eval_rouge:
             return {}
         sums: Dict[str, Any] = {"_rouge_cnt": 0}
-        for prediction in self.predict([model], sample):
+        for prediction in self.generate_texts(model, sample):
             scores = rouge(prediction.answer.lower(), prediction.gold)
             sums["_rouge_cnt"] += 1
             for kind in ROUGE_KINDS:

@@ -165,6 +165,18 @@ INSTRUCTIONS: dict[str, Instruction] = _registry(
                 ' if text1 is " {} ", does text2 " {} " hold?',
             ),
         ),
+        # A second text joins the first with `" text2 "` between them.
+        Instruction(
+            "text_classify",
+            ' what is the class of text1 " {} "?',
+            False,
+            (
+                ' what is the category of text1 " {} "?',
+                ' which class does text1 " {} " belong to?',
+                ' what is the label of text1 " {} "?',
+                ' classify text1 " {} ".',
+            ),
+        ),
         Instruction(
             "summary",
             ' what is the summary of article " {} "?',

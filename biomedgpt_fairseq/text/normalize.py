@@ -31,6 +31,11 @@ def remove_punctuation(text: str) -> str:
     return text.translate(_DELETE_PUNCTUATION).strip()
 
 
+def normalize_caption(text: str) -> str:
+    """Caption in the form in which it is scored: as `remove_punctuation` leaves it, lower case."""
+    return remove_punctuation(text).lower()
+
+
 def normalize_answer(text: str) -> str:
     """Answer in the form in which it is compared: stripped and case-folded."""
     return text.strip().casefold()

@@ -52,6 +52,8 @@ class Corpus:
             "vqa_gen": ["--selected-cols", "0,5,2,3,4", *answers],
             "gigaword": ["--selected-cols", "0,1"],
             "mnli": ["--selected-cols", "0,1,2"],
+            "caption": ["--selected-cols", "0,4,2"],
+            "text_classify": ["--selected-cols", "0,1,2", *answers],
         }[name]
         common = ["--bpe-dir", str(self.vocabulary), "--patch-image-size", "32"]
         common += ["--code-dict-size", "0", "--num-bins", "0"]

@@ -21,9 +21,10 @@ TEMPLATES = {
     "vqa": " {}",
     "objects": " object: {}",
     "mnli": ' can text1 " {} " imply text2 " {} "?',
+    "text_classify": ' what is the class of text1 " {} "?',
     "summary": ' what is the summary of article " {} "?',
 }
-TEXT_ONLY = {"text_infill", "mnli", "summary"}
+TEXT_ONLY = {"text_infill", "mnli", "text_classify", "summary"}
 
 
 def test_templates_are_exact() -> None:
