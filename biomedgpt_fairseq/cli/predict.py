@@ -15,7 +15,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image", metavar="FILE", help="picture to ask about")
     parser.add_argument("--question", metavar="TEXT", help="question about the picture")
     parser.add_argument(
-        "--text", action="append", default=[], metavar="TEXT", help="text to read; mnli: give two"
+        "--text",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="text to read; mnli: give two; text_classify: one or two",
     )
     parser.add_argument("--input", metavar="TSV", help="rows instead, in the task's column order")
     parser.add_argument("--top-k", type=int, default=5, metavar="K", help="answers to list")

@@ -82,7 +82,9 @@ def test_abandoned_epoch_leaves_nothing_behind() -> None:
 
 def test_first_batch_is_the_head_of_the_order() -> None:
     iterator = RowBatchIterator(dataset(9), BatchOptions(4, num_shards=2, shard_id=1))
-    assert iterator.first_batch["id"].tolist() == [str(i) for i in iterator.dataset.ordered_indices()[:4]]
+    assert iterator.first_batch["id"].tolist() == [
+        str(i) for i in iterator.dataset.ordered_indices()[:4]
+    ]
 
 
 def test_remainder_is_skipped_on_request() -> None:
