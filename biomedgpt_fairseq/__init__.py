@@ -1,6 +1,14 @@
 """BiomedGPT as a plugin of stock fairseq."""
 
-from importlib.util import find_spec
+import sys
 
-if find_spec("fairseq") is not None:
+
+def register() -> None:
+    """Make the model, tasks, criterions and schedules known to fairseq, which this imports."""
     from biomedgpt_fairseq import fairseq_register as fairseq_register
+
+
+# Whoever has imported fairseq, as `--user-dir` has, wants them known. Others need not wait for it;
+# when fairseq comes later, `--user-dir` calls `register`.
+if "fairseq" in sys.modules:
+    register()

@@ -12,6 +12,7 @@ import torch
 from fairseq.tasks import TASK_REGISTRY
 from torch import Tensor
 
+from biomedgpt_fairseq import fairseq_register as fairseq_register
 from biomedgpt_fairseq.fairseq_saved_options import (
     MODEL_OPTION_NAMES,
     Options,

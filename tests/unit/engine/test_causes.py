@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import types
 
 import pytest
 import torch
@@ -98,3 +99,12 @@ def test_quiet_hides_by_message_only(recwarn):
         warnings.warn("\nHydra 1.4 will remove this compatibility behavior.", stacklevel=1)
         warnings.warn("something else", stacklevel=1)
     assert [str(w.message) for w in recwarn] == ["something else"]
+
+
+def test_plugin_imported_before_registers_itself():
+    plugin = types.ModuleType("plugin")
+    user_dir.register_imported(plugin)
+    calls = []
+    plugin.register = lambda: calls.append("registered")
+    user_dir.register_imported(plugin)
+    assert calls == ["registered"]
