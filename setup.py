@@ -50,5 +50,6 @@ setup(
         ],
         "cluster": ["submitit>=1.5"],
         "vision": ["torchvision"],
+        "parquet": ["pyarrow>=15"],
     },
 )
