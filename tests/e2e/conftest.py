@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,12 +47,3 @@ def trained(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         paths[task] = save_dir / "checkpoint_last.pt"
         assert paths[task].is_file()
     return paths
-
-
-@pytest.fixture(autouse=True)
-def _restore_logging() -> Iterator[None]:
-    """Programs of fairseq set the root logger's level."""
-    root = logging.getLogger()
-    level = root.level
-    yield
-    root.setLevel(level)

@@ -129,11 +129,14 @@ def train_here(command: Sequence[Any]) -> str:
     handler = logging.StreamHandler(log)
     handler.setFormatter(logging.Formatter("%(name)s | %(message)s"))
     root = logging.getLogger()
+    level = root.level
     root.addHandler(handler)
+    root.setLevel(logging.INFO)  # what the program itself sets in a process of its own
     try:
         call_here(cli_main, command)
     finally:
         root.removeHandler(handler)
+        root.setLevel(level)
     return log.getvalue()
 
 
