@@ -155,3 +155,12 @@ def test_texts_of_the_user_are_classified(classified, capsys, first, second, lab
     capsys.readouterr()
     assert biomedgpt(["predict", "--path", str(classified[0]), "--cpu", *given]) == 0
     assert json.loads(capsys.readouterr().out)["answer"] == label
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("scst_reward_criterion", "needs .* --scst"), ("clip_scst_reward_criterion", "no task here")],
+)
+def test_criterion_that_cannot_work_says_why(texts, tmp_path, name, reason) -> None:
+    with pytest.raises(ValueError, match=reason):
+        train_here(caption_command(texts, tmp_path, "--criterion", name, "--max-update", "1"))
