@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from e2e_commands import Corpus, train_command, train_here
 from biomedgpt_fairseq.cli.main import main as biomedgpt
 from biomedgpt_fairseq.text.compact import train_compact_vocabulary
 
+LOG_LEVEL = logging.getLogger().level
 KINDS = {"image_classify": "classify", "vqa_gen": "vqa", "gigaword": "summary", "mnli": "nli"}
 
 
@@ -47,3 +50,10 @@ def trained(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         paths[task] = save_dir / "checkpoint_last.pt"
         assert paths[task].is_file()
     return paths
+
+
+@pytest.fixture(autouse=True)
+def _log_level() -> Iterator[None]:
+    """Programs change the root logger's level; tests of other folders count records."""
+    yield
+    logging.getLogger().setLevel(LOG_LEVEL)
