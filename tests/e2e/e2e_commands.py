@@ -123,8 +123,10 @@ def call_here(cli_main: Callable[[], Any], command: Sequence[Any]) -> Any:
 
 def train_here(command: Sequence[Any]) -> str:
     """Run a fairseq-train command in this process; returns what it logged."""
+    from fairseq.checkpoint_utils import save_checkpoint
     from fairseq_cli.train import cli_main
 
+    vars(save_checkpoint).pop("best", None)  # fairseq keeps the best score of the process there
     log = io.StringIO()
     handler = logging.StreamHandler(log)
     handler.setFormatter(logging.Formatter("%(name)s | %(message)s"))
