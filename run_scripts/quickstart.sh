@@ -10,7 +10,7 @@ SIZE=${SIZE:-micro}
 source "$(dirname "$0")/common.sh"
 show_help "$@"
 : "${RUN_DIR:=$ROOT/runs/quickstart}" "${ROWS:=3000}" "${PATCH:=64}"
-: "${LR:=1e-3}" "${EPOCHS:=12}" "${BATCH_SIZE:=32}" "${AUGMENTATION:=none}"
+: "${LR:=4e-4}" "${EPOCHS:=16}" "${BATCH_SIZE:=32}" "${AUGMENTATION:=none}"
 DATA="$RUN_DIR/data" BPE_DIR="$RUN_DIR/vocabulary"
 
 if wants data; then
