@@ -11,13 +11,16 @@ class Instruction:
     """One instruction.  Templates are used byte for byte, leading and double spaces included.
 
     template: text with a `{}` for each field; needs_image: whether the example carries a picture;
-    paraphrases: templates of the same meaning with the same fields, for robustness studies only.
+    paraphrases: templates of the same meaning with the same fields, for robustness studies only;
+    more_paraphrases: further ones, which compact vocabularies do not learn: they, and the results
+    of models that use them, stay what they were.
     """
 
     name: str
     template: str
     needs_image: bool
     paraphrases: tuple[str, ...]
+    more_paraphrases: tuple[str, ...] = ()
 
     @property
     def num_fields(self) -> int:
@@ -35,6 +38,11 @@ class Instruction:
     def paraphrased(self, index: int) -> Instruction:
         """The same instruction with paraphrase `index` (modulo their number) as its template."""
         return replace(self, template=self.paraphrases[index % len(self.paraphrases)])
+
+    def wordings(self) -> tuple[Instruction, ...]:
+        """This instruction in each of its wordings, its own template first."""
+        others = (*self.paraphrases, *self.more_paraphrases)
+        return (self, *(replace(self, template=text) for text in others))
 
 
 def _registry(instructions: Iterable[Instruction]) -> dict[str, Instruction]:
@@ -141,11 +149,13 @@ INSTRUCTIONS: dict[str, Instruction] = _registry(
                 " which objects can be seen in the image?",
             ),
         ),
+        # The question is the instruction: other wordings lead up to it.
         Instruction(
             "vqa",
             " {}",
             True,
             (" question: {}", " answer the question: {}", " please answer: {}"),
+            (" look at the image and answer: {}", " consider the image. {}"),
         ),
         # A suffix of the vqa source, not an instruction of its own.
         Instruction(

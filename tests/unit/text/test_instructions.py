@@ -54,13 +54,31 @@ def test_unknown_name_lists_known_ones() -> None:
 
 @pytest.mark.parametrize("row", INSTRUCTIONS.values(), ids=INSTRUCTIONS.keys())
 def test_paraphrases_fit_their_instruction(row: Instruction) -> None:
-    assert 3 <= len(row.paraphrases) <= 6
-    assert len({row.template, *row.paraphrases}) == len(row.paraphrases) + 1
+    texts = [wording.template for wording in row.wordings()[1:]]
+    assert texts == [*row.paraphrases, *row.more_paraphrases]
+    assert 3 <= len(texts) <= 6
+    assert len({row.template, *texts}) == len(texts) + 1
     leading = len(row.template) - len(row.template.lstrip(" "))
-    for text in row.paraphrases:
+    for text in texts:
         assert sum(name == "" for _, name, _, _ in string.Formatter().parse(text)) == row.num_fields
         assert len(text) - len(text.lstrip(" ")) == leading
         assert text == text.lower()
+
+
+@pytest.mark.parametrize(
+    "name", ["vqa", "image_classify", "caption", "mnli", "summary", "text_classify"]
+)
+def test_tasks_have_four_other_wordings_that_keep_their_fields(name: str) -> None:
+    row = get_instruction(name)
+    released, *others = row.wordings()
+
+    assert released == row and len(others) >= 4
+    fields = [f"field{number}" for number in range(row.num_fields)]
+    for wording in others:
+        filled = wording.fill(*fields)
+        places = [filled.index(field) for field in fields]
+        assert places == sorted(places)
+        assert (wording.name, wording.needs_image) == (row.name, row.needs_image)
 
 
 def test_paraphrased_replaces_the_template() -> None:
