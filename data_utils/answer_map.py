@@ -7,55 +7,22 @@ from __future__ import annotations
 
 import argparse
 import logging
-import pickle
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal
 
 from biomedgpt_fairseq.data.answers import training_answer
 from biomedgpt_fairseq.data.tsv import TsvReader
 from biomedgpt_fairseq.data.tsv_writer import write_json
+from data_utils.plain_pickle import load_plain_pickle
 from data_utils.writer import run_program
 
 logger = logging.getLogger(__name__)
 
 CellKind = Literal["reference", "plain"]
 AnswerMap = dict[str, int | str]
-MAX_PICKLE_BYTES = 64 * 2**20
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """Builds containers, text and numbers only; every name of a class or function is refused."""
-
-    def find_class(self, module_name: str, global_name: str) -> NoReturn:
-        raise pickle.UnpicklingError(f"it names {module_name}.{global_name}")
-
-    def persistent_load(self, pid: object) -> NoReturn:
-        raise pickle.UnpicklingError(f"it names a persistent object {pid!r}")
-
-
-def load_plain_pickle(path: Path) -> object:
-    """Containers, text and numbers of a pickle; ValueError when it holds anything else."""
-    if path.stat().st_size > MAX_PICKLE_BYTES:
-        raise ValueError(f"{path}: more than {MAX_PICKLE_BYTES} bytes, too large for a plain list")
-    with path.open("rb") as stream:
-        try:
-            found: object = _PlainUnpickler(stream).load()
-        except (
-            pickle.UnpicklingError,
-            EOFError,
-            ValueError,
-            TypeError,
-            KeyError,
-            IndexError,
-            AttributeError,
-            OverflowError,
-            MemoryError,
-        ) as error:
-            raise ValueError(f"{path}: expected a pickle of plain values: {error}") from error
-    return found
 
 
 def read_pickle(path: Path) -> AnswerMap:

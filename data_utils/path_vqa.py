@@ -17,10 +17,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_utils.answer_map import load_plain_pickle
 from data_utils.converter import Converter
 from data_utils.layouts import VQA, Record, vqa
 from data_utils.parquet import unpack_rows
+from data_utils.plain_pickle import load_plain_pickle
 from data_utils.splits import split_name
 from data_utils.tables import Row, check_rows, find_file, read_json
 

@@ -95,3 +95,22 @@ def test_distributed_pickles_equal_their_json(shared_dir: Path) -> None:
     for path in paths:
         expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         assert list(read_pickle(path).items()) == list(expected.items())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"(dp0\nS'yes'\np1\nI0\nsS'na\\xc3\\xafve t cell'\np2\nI1\ns.",  # protocol 0, byte strings
+        b"\x80\x02}q\x00(U\x03yesq\x01K\x00U\x0dna\xc3\xafve t cellq\x02K\x01u.",  # protocol 2
+    ],
+)
+def test_map_of_python_2_is_read(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "trainval_ans2label.pkl").write_bytes(content)
+
+    found = read_pickle(tmp_path / "trainval_ans2label.pkl")
+    assert list(found.items()) == [("yes", 0), ("naïve t cell", 1)]
+
+
+def test_missing_map_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"a\.pkl: no such file"):
+        read_pickle(tmp_path / "a.pkl")

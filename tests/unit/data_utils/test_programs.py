@@ -10,7 +10,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.mark.parametrize("name", ["answer_map", "image_folder", "medmnist", "splits"])
+@pytest.mark.parametrize(
+    "name", ["answer_map", "cider_frequencies", "image_folder", "medmnist", "splits"]
+)
 def test_help_names_the_program_and_what_it_reads(name: str) -> None:
     parser = importlib.import_module(f"data_utils.{name}")._build_parser()
 
