@@ -14,7 +14,7 @@ from fairseq.data.iterators import CountingIterator, EpochBatchIterator
 from torch.utils.data import DataLoader
 
 from biomedgpt_fairseq.data.collate import Batch, PackedBatch
-from biomedgpt_fairseq.data.fairseq_dataset import RowDataset, RowKey
+from biomedgpt_fairseq.data.fairseq_dataset import EpochDataset
 from biomedgpt_fairseq.data.transport import SharedSlots
 
 logger = logging.getLogger(__name__)
@@ -37,14 +37,14 @@ class BatchOptions:
 
 
 class EpochBatches:
-    """Batch sampler: keys (epoch, row) of this shard's batches in one epoch.
+    """Batch sampler: keys of the items of this shard's batches in one epoch.
 
     Global batch g holds rows g*size .. (g+1)*size of the epoch's order and belongs to shard
     g % num_shards, so that step s of n shards covers the same rows as n steps of one.
     All shards have the same number of batches; where rows run out a batch is empty.
     """
 
-    def __init__(self, dataset: RowDataset, options: BatchOptions) -> None:
+    def __init__(self, dataset: EpochDataset, options: BatchOptions) -> None:
         self.dataset = dataset
         self.options = options
         self.start_epoch(1, 0)
@@ -66,30 +66,33 @@ class EpochBatches:
     def __len__(self) -> int:
         return max(self.per_epoch - self.offset, 0)
 
-    def __iter__(self) -> Iterator[list[RowKey]]:
+    def __iter__(self) -> Iterator[list[Any]]:
         # Bound here: a later start_epoch must not change an iteration that has begun.
         epoch, order = self.epoch, self.dataset.order(self.epoch)
         return (self._batch(epoch, order, i) for i in range(self.offset, self.per_epoch))
 
-    def first(self) -> list[RowKey]:
+    def first(self) -> list[Any]:
         """The first batch of the epoch, whatever the shard."""
         order = self.dataset.order(self.epoch)
-        return [(self.epoch, int(row)) for row in order[: self.options.batch_size]]
+        return self._keys(self.epoch, order[: self.options.batch_size])
 
-    def _batch(self, epoch: int, order: np.ndarray, number: int) -> list[RowKey]:
+    def _batch(self, epoch: int, order: np.ndarray, number: int) -> list[Any]:
         size = self.options.batch_size
         start = (number * self.options.num_shards + self.options.shard_id) * size
-        return [(epoch, int(row)) for row in order[start : start + size]]
+        return self._keys(epoch, order[start : start + size])
+
+    def _keys(self, epoch: int, indices: np.ndarray) -> list[Any]:
+        return [self.dataset.key(epoch, int(index)) for index in indices]
 
 
 class RowBatchIterator(EpochBatchIterator):  # type: ignore[misc]
-    """fairseq's epoch iterator over a RowDataset, in the dataset's own order.
+    """fairseq's epoch iterator over a dataset of rows, in the dataset's own order.
 
     The same state as stock's (epoch and batches done), so runs resume in the middle of an epoch.
     One DataLoader serves all epochs.  Stock's shuffling of batches is off.
     """
 
-    def __init__(self, dataset: RowDataset, options: BatchOptions, epoch: int = 1) -> None:
+    def __init__(self, dataset: EpochDataset, options: BatchOptions, epoch: int = 1) -> None:
         if options.batch_size < 1:
             raise ValueError(f"--batch-size must be positive, found {options.batch_size}")
         self.batches = EpochBatches(dataset, options)
@@ -111,7 +114,7 @@ class RowBatchIterator(EpochBatchIterator):  # type: ignore[misc]
     @classmethod
     def build(
         cls,
-        dataset: RowDataset,
+        dataset: EpochDataset,
         cache: MutableMapping[str, RowBatchIterator],
         *,
         max_sentences: int | None = None,
@@ -205,4 +208,10 @@ class _Unpacked:
 
     def __iter__(self) -> Iterator[Any]:
         batches = iter(self._loader)
-        return (b.unpack() if isinstance(b, PackedBatch) else b for b in batches)
+        return (_unpack(batch) for batch in batches)
+
+
+def _unpack(packed: Any) -> Any:
+    if isinstance(packed, list):
+        return [_unpack(part) for part in packed]
+    return packed.unpack() if isinstance(packed, PackedBatch) else packed

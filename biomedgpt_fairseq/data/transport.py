@@ -10,9 +10,8 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 
 from biomedgpt_fairseq.data.collate import PackedBatch
-from biomedgpt_fairseq.data.composition import Example
 
-Packed = PackedBatch | dict[str, Any]
+Packed = PackedBatch | dict[str, Any] | list[Any]
 
 
 class SharedSlots:
@@ -23,30 +22,37 @@ class SharedSlots:
 
     in_flight: batches of one worker that may be on their way at once.  The receiver must unpack a
     batch before it takes the next one; then a slot is free when its turn comes again.
+    A list of batches takes one turn, with a slot for each.
     """
 
-    def __init__(self, pack: Callable[[Sequence[Example]], Packed], in_flight: int) -> None:
+    def __init__(self, pack: Callable[[Sequence[Any]], Packed], in_flight: int) -> None:
         self._pack = pack
         # One more for the batch that is being unpacked while the worker has all its tasks.
-        self._slots: list[Tensor | None] = [None] * (in_flight + 1)
+        self._slots: list[dict[int, Tensor]] = [{} for _ in range(in_flight + 1)]
         self._turn = 0
 
-    def __call__(self, examples: Sequence[Example]) -> Packed:
+    def __call__(self, examples: Sequence[Any]) -> Packed:
         packed = self._pack(examples)
-        if get_worker_info() is not None and isinstance(packed, PackedBatch):
-            images = packed.batch["net_input"].get("patch_images")
-            if images is not None and images.dtype == torch.uint8:
-                packed.batch["net_input"]["patch_images"] = self._share(images)
+        if get_worker_info() is not None:
+            slots = self._slots[self._turn]
+            self._turn = (self._turn + 1) % len(self._slots)
+            for number, part in enumerate(packed if isinstance(packed, list) else [packed]):
+                _share_images(part, slots, number)
         return packed
 
-    def _share(self, images: Tensor) -> Tensor:
-        """(B, 3, R, R) uint8 in the next slot."""
+
+def _share_images(packed: Packed, slots: dict[int, Tensor], number: int) -> None:
+    """Move image bytes of a batch into its slot."""
+    if not isinstance(packed, PackedBatch):
+        return
+    images = packed.batch["net_input"].get("patch_images")
+    if images is not None and images.dtype == torch.uint8:
         size = images.numel()
-        slot = self._slots[self._turn]
+        slot = slots.get(number)
         if slot is None or slot.numel() < size:
             slot = torch.empty(size, dtype=torch.uint8)
             slot.share_memory_()  # type: ignore[no-untyped-call]
-            self._slots[self._turn] = slot
-        self._turn = (self._turn + 1) % len(self._slots)
+            slots[number] = slot
         rows = images.permute(0, 2, 3, 1)  # (B, R, R, 3), as they lie in memory
-        return slot[:size].view(rows.shape).copy_(rows).permute(0, 3, 1, 2)
+        shared = slot[:size].view(rows.shape).copy_(rows)
+        packed.batch["net_input"]["patch_images"] = shared.permute(0, 3, 1, 2)

@@ -23,8 +23,9 @@ from torch import Tensor
 from biomedgpt_fairseq.data.collate import dense_allowed
 from biomedgpt_fairseq.data.composition import PromptType
 from biomedgpt_fairseq.data.examples import Example, RowOptions, RowTools
-from biomedgpt_fairseq.data.fairseq_dataset import OnBadRow, RowDataset
+from biomedgpt_fairseq.data.fairseq_dataset import RowDataset
 from biomedgpt_fairseq.data.fairseq_iterator import RowBatchIterator
+from biomedgpt_fairseq.data.guarded_rows import OnBadRow
 from biomedgpt_fairseq.data.image import (
     HALF,
     IMAGENET_MEAN,
