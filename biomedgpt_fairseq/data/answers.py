@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Container
 
 from biomedgpt_fairseq.data.errors import BadRow
@@ -14,19 +15,20 @@ _AFTER_CONFIDENCE = "|!+"
 def parse_references(cell: str) -> dict[str, float]:
     """Answer -> confidence, from `confidence|!+answer` items joined by `&&`.
 
-    Raises BadRow when an item has another form.
+    Raises BadRow when an item has another form, and for a weight that is no number from 0 on.
     """
     references = {}
     for item in cell.split(_BETWEEN):
         confidence, mark, answer = item.partition(_AFTER_CONFIDENCE)
         try:
-            references[answer] = float(confidence)
+            weight = float(confidence)
         except ValueError:
-            mark = ""
-        if not mark:
+            mark, weight = "", 0.0
+        if not mark or not answer.strip() or not 0 <= weight < math.inf:
             raise BadRow(
                 f"expected references as confidence|!+answer, joined by &&, found {item[:80]!r}"
             )
+        references[answer] = weight
     return references
 
 

@@ -34,7 +34,7 @@ def make_vqa_example(
     row: Sequence[str], index: int, tools: RowTools, options: RowOptions, rng: np.random.Generator
 ) -> Example:
     """Question about an image.  row: VQA_COLUMNS."""
-    row_id, image, question, answers, objects = _columns(row, VQA_COLUMNS)
+    row_id, image, question, answers, objects = take_columns(row, VQA_COLUMNS, ("objects",))
     references = parse_references(answers)
     answer = best_answer(references)
     text = pre_question(question, options.max_src_length)
@@ -46,7 +46,7 @@ def make_vqa_example(
     if tools.trie is None:
         tokens = tokens[: options.max_tgt_length]
     example = compose_example(row_id, source, [*tokens, Vocabulary.eos], answer, tools, options)
-    _add_image(example, image, tools, rng)
+    add_image(example, image, tools, rng)
     example.conf = references[answer]
     example.references = references
     return example
@@ -56,12 +56,9 @@ def make_classify_example(
     row: Sequence[str], index: int, tools: RowTools, options: RowOptions, rng: np.random.Generator
 ) -> Example:
     """Image with a label.  row: CLASSIFY_COLUMNS.  The id is the row's index."""
-    image, label = _columns(row, CLASSIFY_COLUMNS)
-    source = tools.tokenizer.encode(tools.instruction.fill())
-    tokens = [*tools.tokenizer.encode(" " + label), Vocabulary.eos]
-    example = compose_example(str(index), source, tokens, label, tools, options)
-    _add_image(example, image, tools, rng)
-    example.references = {label: 1.0}
+    image, label = take_columns(row, CLASSIFY_COLUMNS)
+    example = make_labelled_example(str(index), tools.instruction.fill(), label, tools, options)
+    add_image(example, image, tools, rng)
     return example
 
 
@@ -69,31 +66,41 @@ def make_caption_example(
     row: Sequence[str], index: int, tools: RowTools, options: RowOptions, rng: np.random.Generator
 ) -> Example:
     """Image with a caption, or several joined by `&&`.  row: CAPTION_COLUMNS."""
-    row_id, image, caption = _columns(row, CAPTION_COLUMNS)
+    row_id, image, caption = take_columns(row, CAPTION_COLUMNS)
     if options.all_references:
         listed = caption_references(caption)
         text = "&&".join(listed)
     else:
-        text = " ".join(remove_punctuation(caption).split()[: options.max_tgt_length])
+        text = " ".join(_spoken(caption).split()[: options.max_tgt_length])
         listed = [text]
     source = tools.tokenizer.encode(tools.instruction.fill())
     tokens = [*tools.tokenizer.encode(" " + text), Vocabulary.eos]
     example = compose_example(row_id, source, tokens, text, tools, options)
-    _add_image(example, image, tools, rng)
+    add_image(example, image, tools, rng)
     example.references = dict.fromkeys(listed, 1.0)
     return example
 
 
 def caption_references(caption: str) -> list[str]:
-    """References of a caption cell, which joins them by `&&`; without punctuation."""
-    return [remove_punctuation(text) for text in " ".join(caption.split()).split("&&")]
+    """References of a caption cell, which joins them by `&&`; without punctuation.
+
+    Raises BadRow when one of them is empty.
+    """
+    return [_spoken(text) for text in " ".join(caption.split()).split("&&")]
+
+
+def _spoken(caption: str) -> str:
+    text = remove_punctuation(caption)
+    if not text.strip():
+        raise BadRow(f"expected words in each caption, joined by &&, found {caption[:80]!r}")
+    return text
 
 
 def make_nli_example(
     row: Sequence[str], index: int, tools: RowTools, options: RowOptions, rng: np.random.Generator
 ) -> Example:
     """Does text 1 imply text 2?  row: NLI_COLUMNS.  The target is one word, without eos."""
-    *texts, label = _columns(row, NLI_COLUMNS)
+    *texts, label = take_columns(row, NLI_COLUMNS)
     if label not in ("0", "1", "2"):
         raise BadRow(
             f"expected label 0, 1 or 2 (neutral, entailment, contradiction), found {label!r}"
@@ -116,13 +123,20 @@ def make_text_classify_example(
 
     Texts are cut to max_src_length words each.
     """
-    *texts, label = _columns(row, TEXT_CLASSIFY_COLUMNS)
+    *texts, label = take_columns(row, TEXT_CLASSIFY_COLUMNS, ("text2",))
     words = [" ".join(text.lower().split()[: options.max_src_length]) for text in texts]
     # One field: the quotation marks between two texts go with them.
     filled = tools.instruction.fill(' " text2 " '.join(text for text in words if text))
+    return make_labelled_example(str(index), filled, label, tools, options)
+
+
+def make_labelled_example(
+    row_id: str, text: str, label: str, tools: RowTools, options: RowOptions
+) -> Example:
+    """A filled instruction and the label that answers it."""
     tokens = [*tools.tokenizer.encode(" " + label), Vocabulary.eos]
-    source = tools.tokenizer.encode(filled)
-    example = compose_example(str(index), source, tokens, label, tools, options)
+    source = tools.tokenizer.encode(text)
+    example = compose_example(row_id, source, tokens, label, tools, options)
     example.references = {label: 1.0}
     return example
 
@@ -131,7 +145,7 @@ def make_summary_example(
     row: Sequence[str], index: int, tools: RowTools, options: RowOptions, rng: np.random.Generator
 ) -> Example:
     """Text and its summary.  row: SUMMARY_COLUMNS.  The target has no leading space."""
-    text, summary = _columns(row, SUMMARY_COLUMNS)
+    text, summary = take_columns(row, SUMMARY_COLUMNS)
     filled = tools.instruction.fill(_known_text(text, options.max_src_length))
     source = tools.tokenizer.encode(filled)[: options.max_src_length]
     target = tools.tokenizer.encode(_known_text(summary, options.max_tgt_length))
@@ -143,16 +157,29 @@ def make_summary_example(
     return example
 
 
-def _columns(row: Sequence[str], names: tuple[str, ...]) -> list[str]:
+def take_columns(
+    row: Sequence[str], names: Sequence[str], optional: Sequence[str] = ()
+) -> list[str]:
+    """The cells of the named columns, which begin the row.
+
+    Raises BadRow when there are too few, or when one that is not optional is empty.
+    """
     if len(row) < len(names):
         raise BadRow(
             f"expected {len(names)} columns ({', '.join(names)}), found {len(row)}; "
             "check --selected-cols"
         )
+    for name, cell in zip(names, row, strict=False):
+        if name not in optional and (not cell or cell.isspace()):
+            raise BadRow(
+                f"column {name!r} is empty; fill it, check --selected-cols, or pass over such "
+                "rows by --on-bad-row skip"
+            )
     return list(row[: len(names)])
 
 
-def _add_image(example: Example, cell: str, tools: RowTools, rng: np.random.Generator) -> None:
+def add_image(example: Example, cell: str, tools: RowTools, rng: np.random.Generator) -> None:
+    """Put the picture of a cell into the example.  Raises BadRow when there is none."""
     if tools.image is None:
         raise ValueError("this task reads images, but no image loader was given")
     example.image = tools.image(cell, rng)

@@ -7,6 +7,7 @@ import torch
 from fairseq.logging import metrics
 from fairseq.tasks import register_task
 
+from biomedgpt_fairseq.data.errors import BadRow
 from biomedgpt_fairseq.data.examples import (
     CAPTION_COLUMNS,
     RowOptions,
@@ -75,10 +76,14 @@ class CaptionTask(FreeTextTask):
         # Original: frequencies of a shipped cache, with case; here: of the references themselves.
         reader = TsvReader(paths, self.cfg.selected_cols)
         column = CAPTION_COLUMNS.index("caption")
-        return [
-            [normalize_caption(text) for text in caption_references(reader[i][column])]
-            for i in range(len(reader))
-        ]
+        found = []
+        for i in range(len(reader)):
+            try:
+                texts = caption_references(reader[i][column])
+            except BadRow as error:
+                raise error.at(*reader.locate(i)) from None
+            found.append([normalize_caption(text) for text in texts])
+        return found
 
     def validation_scores(self, model: Any, sample: Dict[str, Any]) -> Dict[str, Any]:
         """Sums of CIDEr-D, ROUGE-L and BLEU when --eval-cider or --eval-bleu."""
