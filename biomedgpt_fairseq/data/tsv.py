@@ -1,12 +1,15 @@
 """THE reader of tab-separated files: random access by row, shards, chosen columns.
 
 Rows end at `\\n` (one `\\r` before it is dropped), columns at a tab; no header, quoting or
-escaping; UTF-8.
+escaping; UTF-8, whose byte order mark is dropped. Every row has as many columns as the first: a tab
+or a line break inside a text would shift or cut cells unseen.
 """
 
 from __future__ import annotations
 
 import bisect
+import codecs
+import functools
 import itertools
 import operator
 import os
@@ -54,18 +57,17 @@ class TsvReader:
         """
         shard, row = self._find(index)
         cells = shard.text(row).split(COLUMN_SEPARATOR)
-        if self._columns is None:
-            if len(cells) != self._width:
-                raise shard.error(
-                    row,
-                    f"expected {self._width} columns as in the first row, "
-                    f"found {len(cells)}; check the file for stray tabs",
-                )
-            return cells
-        try:
-            return [cells[column] for column in self._columns]
-        except IndexError:
-            raise self._too_few(shard, row, len(cells)) from None
+        columns = self._columns
+        if columns is not None and len(cells) <= max(columns):
+            raise self._too_few(shard, row, len(cells))
+        width = self._width or shard.width
+        if len(cells) != width:
+            raise shard.error(
+                row,
+                f"expected {width} columns as in the first row, found {len(cells)}; is there a tab "
+                "or a line break inside a text? Replace it with a space",
+            )
+        return cells if columns is None else [cells[column] for column in columns]
 
     def __iter__(self) -> Iterator[list[str]]:
         return (self[i] for i in range(len(self)))
@@ -142,6 +144,11 @@ class _Shard:
         cells = self._row(row).split(_TAB, column + 1)
         return self._decode(cells[column], row) if len(cells) > column else None
 
+    @functools.cached_property
+    def width(self) -> int:
+        """Number of columns of the first row."""
+        return self.num_columns()
+
     def num_columns(self, row: int = 0) -> int:
         """Number of columns of a row."""
         return self._row(row).count(_TAB) + 1
@@ -151,13 +158,21 @@ class _Shard:
         return BadRow(reason, self.path, row + 1)
 
     def _decode(self, raw: bytes, row: int) -> str:
+        if row == 0:
+            raw = raw.removeprefix(codecs.BOM_UTF8)
+        if b"\0" in raw:
+            raise self.error(
+                row,
+                f"expected text, found a NUL character at byte {raw.index(0)}; is the file UTF-16, "
+                "or damaged? It must be UTF-8",
+            )
         try:
             return raw.decode(ENCODING)
         except UnicodeDecodeError as error:
             raise self.error(
                 row,
                 f"expected UTF-8 text, found {error.reason} "
-                f"({raw[error.start : error.end]!r} at byte {error.start})",
+                f"({raw[error.start : error.end]!r} at byte {error.start}); save the file as UTF-8",
             ) from None
 
     def _row(self, row: int) -> bytes:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from biomedgpt_fairseq.data.tsv import TsvReader
 from biomedgpt_fairseq.data.tsv_index import load_offsets, scan_offsets
 
-CELL = st.text(st.characters(blacklist_characters="\t\n\r", blacklist_categories=("Cs",)))
+CELL = st.text(st.characters(blacklist_characters="\t\n\r\0\ufeff", blacklist_categories=("Cs",)))
 
 
 @st.composite

@@ -37,7 +37,7 @@ def test_one_carriage_return_is_dropped_at_the_end_only(tmp_path: Path) -> None:
 
 
 def test_selected_columns_keep_their_order(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.tsv", "a\tb\tc\nd\te\tf\textra\n")
+    path = write(tmp_path / "a.tsv", "a\tb\tc\nd\te\tf\n")
     assert list(TsvReader(path, "2,0")) == [["c", "a"], ["f", "d"]]
     assert list(TsvReader(path, "2,0").column(1)) == ["a", "d"]
 
@@ -49,12 +49,6 @@ def test_missing_column_names_file_row_and_numbers(tmp_path: Path) -> None:
         reader[1]
     with pytest.raises(BadRow, match=r"a\.tsv:2: expected at least 3 columns .*found 2"):
         list(reader.column(1))
-
-
-def test_stray_tab_is_an_error_when_all_columns_are_read(tmp_path: Path) -> None:
-    reader = TsvReader(write(tmp_path / "a.tsv", "a\tb\nc\td\te\n"))
-    with pytest.raises(BadRow, match=r"a\.tsv:2: expected 2 columns .*found 3"):
-        reader[1]
 
 
 def test_bad_bytes_are_a_row_error(tmp_path: Path) -> None:
