@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from itertools import zip_longest
 
+import numpy as np
 import sacrebleu
 
+from biomedgpt_fairseq.metrics.bootstrap import Floats, RowMetric, of_sums
+
 ORDERS = 4
+SOURCE = "sacrebleu, 13a tokens"
 
 
 def bleu(hyps: Sequence[str], refs: Sequence[Sequence[str]]) -> float:
@@ -37,6 +41,17 @@ def bleu_of(counts: Sequence[float]) -> float:
         ngrams[:ORDERS], ngrams[ORDERS:], hyp_words, ref_words, smooth_method="exp"
     )
     return float(found.score)
+
+
+def bleu_metric(hyps: Sequence[str], refs: Sequence[Sequence[str]]) -> RowMetric:
+    """Corpus BLEU in 0..100 of any selection of rows."""
+    counts = [bleu_counts([hyp], [several]) for hyp, several in zip(hyps, refs, strict=True)]
+
+    def score(sums: Floats) -> Floats:
+        return np.array([bleu_of(row) for row in sums.tolist()])
+
+    every = np.ones(len(hyps), dtype=bool)
+    return RowMetric("BLEU", of_sums(counts, score), every, percent=False, source=SOURCE)
 
 
 def check_pairs(hyps: Sequence[str], refs: Sequence[Sequence[str]]) -> None:

@@ -1,13 +1,22 @@
-"""Percentile bootstrap intervals of a metric over the rows of a split."""
+"""Percentile bootstrap intervals of metrics over the rows of a split.
 
-from collections.abc import Callable
+A resample is held as how often it draws each row, so that a metric of many resamples is a product
+of matrices or a few sums over arrays instead of a loop over resamples.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-# 128 MiB of int64 indices at most at a time.
-CHUNK_ELEMENTS = 2**24
+Floats = NDArray[np.float64]
+OfCounts = Callable[[Floats], Floats]
+
+DRAWS = 1000
+# 32 MiB of counts at most at a time.
+CHUNK_ELEMENTS = 2**22
 
 
 class Interval(NamedTuple):
@@ -18,50 +27,102 @@ class Interval(NamedTuple):
     high: float
 
 
-def mean_interval(values: ArrayLike, seed: int, draws: int = 1000, level: float = 0.95) -> Interval:
-    """Mean of per-row values with its bootstrap interval.
+@dataclass(frozen=True)
+class RowMetric:
+    """A metric of any selection of N evaluated rows, from statistics computed once for each row."""
 
-    values: (N,).  level: share of the resampled means between the limits.
+    name: str
+    of_counts: OfCounts
+    """(R, N) how often each resample holds each row -> (R,) metric, NaN where it is undefined."""
+    covered: NDArray[np.bool_]
+    """(N,) the rows that the metric is about."""
+    percent: bool = True
+    """A share, shown times 100."""
+    source: str = ""
+    """The library, and the tokens, that the statistics come from."""
+    draws: int = DRAWS
+    of_rows: Callable[[NDArray[np.int64]], float] | None = None
+    """The library's own value for the given rows, where that is not a mean or a sum."""
+
+
+def mean_metric(name: str, values: ArrayLike, source: str = "", percent: bool = True) -> RowMetric:
+    """The mean of per-row values (N,); rows with NaN are not counted."""
+    numbers = np.asarray(values, dtype=np.float64)
+    covered = ~np.isnan(numbers)
+    sums = np.stack([np.where(covered, numbers, 0.0), covered], axis=1)  # (N, 2)
+
+    def mean(total: Floats) -> Floats:
+        with np.errstate(invalid="ignore"):
+            return np.asarray(total[:, 0] / total[:, 1])
+
+    return RowMetric(name, of_sums(sums, mean), covered, percent, source)
+
+
+def of_sums(statistics: ArrayLike, score: OfCounts) -> OfCounts:
+    """A metric that depends on sums over rows only.
+
+    statistics: (N, S) of each row.  score: (R, S) sums of R resamples -> (R,).
     """
-    rows = np.asarray(values, dtype=np.float64)
-    _check(len(rows), draws, level)
-    generator = np.random.default_rng(seed)
-    means, chunk = [], max(1, CHUNK_ELEMENTS // len(rows))
-    for start in range(0, draws, chunk):
-        size = (min(chunk, draws - start), len(rows))
-        means.append(rows[generator.integers(0, len(rows), size)].mean(axis=1))
-    return Interval(float(rows.mean()), *_limits(np.concatenate(means), level))
+    table = np.asarray(statistics, dtype=np.float64)
+    return lambda counts: score(counts @ table)
 
 
-def interval(
-    metric: Callable[[NDArray[np.int64]], float],
-    num_rows: int,
+def intervals(
+    metrics: Sequence[RowMetric],
     seed: int,
-    draws: int = 1000,
+    picked: ArrayLike | None = None,
     level: float = 0.95,
-) -> Interval:
-    """Any metric of a split with its bootstrap interval.
+) -> list[Interval]:
+    """Each metric with its bootstrap interval, all from the same resamples.
 
-    metric: value for the given row numbers (num_rows,), repeats included.  Resamples on which it is
-    NaN (a class is missing) do not count.
+    picked: numbers of the rows to take, default all.  level: share of the resampled values between
+    the limits.  Resamples on which a metric is NaN do not count.
+    Raises ValueError without a row, for row numbers out of range, and for level outside (0, 1).
     """
-    _check(num_rows, draws, level)
+    if not metrics:
+        return []
+    num_rows = len(metrics[0].covered)
+    rows = np.arange(num_rows) if picked is None else np.unique(np.asarray(picked, dtype=np.int64))
+    if not len(rows) or not 0 < level < 1 or rows[0] < 0 or rows[-1] >= num_rows:
+        raise ValueError(
+            f"need at least one row, row numbers below {num_rows} and 0 < level < 1, "
+            f"found {len(rows)} rows and level {level}"
+        )
+    whole = np.zeros((1, num_rows))
+    whole[:, rows] = 1.0
+    values = [
+        float(metric.of_rows(rows) if metric.of_rows else metric.of_counts(whole)[0])
+        for metric in metrics
+    ]
+    drawn: list[list[Floats]] = [[] for _ in metrics]
     generator = np.random.default_rng(seed)
-    values = [metric(generator.integers(0, num_rows, num_rows)) for _ in range(draws)]
-    return Interval(float(metric(np.arange(num_rows))), *_limits(np.asarray(values), level))
+    draws, done = max(metric.draws for metric in metrics), 0
+    while done < draws:
+        size = min(draws - done, max(1, CHUNK_ELEMENTS // num_rows))
+        counts = _resample(generator, size, rows, num_rows)
+        for found, metric in zip(drawn, metrics, strict=True):
+            if done < metric.draws:
+                found.append(metric.of_counts(counts[: metric.draws - done]))
+        done += size
+    return [
+        Interval(value, *_limits(np.concatenate(found), level))
+        for value, found in zip(values, drawn, strict=True)
+    ]
 
 
-def _limits(values: NDArray[np.float64], level: float) -> tuple[float, float]:
+def _resample(
+    generator: np.random.Generator, size: int, rows: NDArray[np.int64], num_rows: int
+) -> Floats:
+    """How often each of `size` resamples of `rows` holds each of all rows.  (size, num_rows)."""
+    picks = generator.integers(0, len(rows), (size, len(rows)))
+    flat = rows[picks] + num_rows * np.arange(size)[:, None]
+    counts = np.bincount(flat.ravel(), minlength=size * num_rows)
+    return counts.reshape(size, num_rows).astype(np.float64)
+
+
+def _limits(values: Floats, level: float) -> tuple[float, float]:
     finite = values[~np.isnan(values)]
     if not len(finite):
         return float("nan"), float("nan")
     low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
-
-
-def _check(num_rows: int, draws: int, level: float) -> None:
-    if num_rows < 1 or draws < 1 or not 0 < level < 1:
-        raise ValueError(
-            f"need at least one row and one draw and 0 < level < 1, found {num_rows} rows, "
-            f"{draws} draws, level {level}"
-        )

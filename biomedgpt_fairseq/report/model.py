@@ -23,6 +23,8 @@ class Row:
     """Quality in [0, 1]: the credit of the answer, or ROUGE-L F1 where the answer is free text."""
     references: Mapping[str, float] = field(default_factory=dict)
     probabilities: Sequence[float] | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """Further metrics of this row, by name."""
 
     @property
     def confidence(self) -> float | None:
@@ -41,6 +43,8 @@ class Measure:
     count: int
     percent: bool = True
     """Shown times 100; metrics that are no share of anything, such as CIDEr-D, are shown as is."""
+    source: str = ""
+    """The library, and the tokens, that it was computed with."""
 
 
 @dataclass(frozen=True)

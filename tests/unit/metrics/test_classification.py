@@ -1,9 +1,9 @@
-"""Scores of classes, calibration and bootstrap intervals on small tables."""
+"""Scores of classes and calibration on small tables."""
 
 import numpy as np
 import pytest
 
-from biomedgpt_fairseq.metrics import bootstrap, classification
+from biomedgpt_fairseq.metrics import classification
 
 GOLD, PREDICTED = [0, 0, 1, 2], [0, 1, 1, 1]
 
@@ -61,27 +61,3 @@ def test_auc_checks_its_table():
         classification.auc([0, 2], [[0.5, 0.5], [0.5, 0.5]])
     with pytest.raises(ValueError, match="scores"):
         classification.auc([0, 1], [0.5, 0.5])
-
-
-def test_mean_interval_is_seeded_and_holds_the_mean(monkeypatch):
-    values = np.arange(200) % 2
-    first = bootstrap.mean_interval(values, seed=1)
-    assert first == bootstrap.mean_interval(values, seed=1)
-    assert first.low < first.value == 0.5 < first.high
-    assert first.high - first.low == pytest.approx(4 * 0.5 / 200**0.5, rel=0.1)
-    monkeypatch.setattr(bootstrap, "CHUNK_ELEMENTS", 1000)
-    assert bootstrap.mean_interval(values, seed=1).value == 0.5
-
-
-def test_interval_of_any_metric_ignores_undefined_resamples():
-    values = np.array([0.0, 1.0, np.nan])
-    got = bootstrap.interval(lambda rows: float(values[rows].mean()), 3, seed=0, draws=200)
-    assert np.isnan(got.value) and 0 <= got.low <= got.high <= 1
-    nothing = bootstrap.interval(lambda rows: float("nan"), 3, seed=0, draws=5)
-    assert np.isnan(nothing.low)
-
-
-def test_bootstrap_needs_rows_draws_and_a_level():
-    for args in ((0, 10, 0.95), (3, 0, 0.95), (3, 10, 1.0)):
-        with pytest.raises(ValueError, match="at least one row"):
-            bootstrap.interval(lambda rows: 0.0, args[0], 0, args[1], args[2])
