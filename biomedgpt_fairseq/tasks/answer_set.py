@@ -1,23 +1,40 @@
-"""The closed set of answers of a task, from options or a file."""
+"""The closed set of answers of a task, from options or a file, and where it came from."""
 
 import json
 import logging
 from pathlib import Path
-from typing import List, Optional
+from typing import Any, Dict, List, Optional, Sequence
+
+from biomedgpt_fairseq.report.provenance import file_record
 
 logger = logging.getLogger(__name__)
 
 PICKLE_SUFFIXES = {".pkl", ".pickle"}
+# The data card of a converter describes the answer file of this name in its folder.
+DESCRIBED, CARD = "answers.json", "card.json"
+LEAK = "The candidate answers were taken from test answers too, so the scores are too good."
 
 
-def load_answers(inline: Optional[str], path: Optional[str]) -> List[str]:
+def load_answers(
+    inline: Optional[str], path: Optional[str], allow_test_answers: bool = False
+) -> List[str]:
     """Answers in candidate order: those of the file if one is given, else the inline JSON.
 
     A JSON map counts by its key order, a JSON list by its own, a text file has an answer a line.
-    Raises FileNotFoundError or ValueError that names the option at fault.
+    Raises FileNotFoundError or ValueError that names the option at fault, also for a file whose
+    data card says that it holds answers of the test split, unless they are allowed.
     """
     if path:
-        return _read_answers(Path(path))
+        answers = _read_answers(Path(path))
+        if (read_card(Path(path)) or {}).get("uses_test_answers"):
+            if not allow_test_answers:
+                raise ValueError(
+                    f"--ans2label-file {path} holds answers of the test split ({CARD} beside it "
+                    "says uses_test_answers), which makes scores too good; convert the data with "
+                    "--answers-from train, or give --allow-test-answers, which is recorded"
+                )
+            logger.warning("%s: %s", path, LEAK)
+        return answers
     try:
         content = json.loads(inline or "")
     except json.JSONDecodeError as error:
@@ -54,3 +71,56 @@ def _as_list(content: object, origin: str) -> List[str]:
     if not answers:
         raise ValueError(f"{origin} holds no answers")
     return answers
+
+
+def read_card(path: Path) -> Optional[Dict[str, Any]]:
+    """What the data card beside an answer file says of it; None where there is no such card.
+
+    Raises ValueError for a card that is not valid JSON.
+    """
+    card = path.with_name(CARD)
+    if path.name != DESCRIBED or not card.is_file():
+        return None
+    try:
+        content = json.loads(card.read_bytes())
+    except ValueError as error:
+        raise ValueError(
+            f"{card}, the data card of {path}, is not valid JSON: {error}; convert the data again"
+        ) from error
+    facts = content.get("answers") if isinstance(content, dict) else None
+    return facts if isinstance(facts, dict) else None
+
+
+def describe_answers(
+    path: Optional[str], answers: Sequence[str], only_evaluated: Optional[int]
+) -> Dict[str, Any]:
+    """Where the candidates of an evaluation came from, for its record.
+
+    path: the answer file, None for --ans2label-dict.  only_evaluated: how many candidates are
+    answers of the evaluated rows and of no training row, None where that is not known.
+    """
+    card = read_card(Path(path)) if path else None
+    leaks = None if card is None else card.get("uses_test_answers")
+    if leaks:
+        statement = LEAK
+    elif card is not None:
+        statement = f"Candidates from the splits {', '.join(card.get('from', []))}, says the card."
+    elif only_evaluated:
+        statement = (
+            f"{only_evaluated} candidates are answers of the evaluated rows and of no training row:"
+            " unless the set was fixed beforehand, it was made with test answers."
+        )
+    elif only_evaluated == 0:
+        statement = "No data card; every candidate that the evaluated rows use is in training rows."
+    else:
+        statement = (
+            "No data card and no training rows at hand: unknown whether it saw test answers."
+        )
+    return {
+        "source": file_record(path) if path else "--ans2label-dict",
+        "count": len(answers),
+        "card": card,
+        "uses_test_answers": leaks,
+        "only_in_evaluated_rows": only_evaluated,
+        "statement": statement,
+    }

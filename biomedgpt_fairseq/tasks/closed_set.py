@@ -39,7 +39,8 @@ class ClosedSetTask(BiomedTask):
         super().__init__(cfg, tokenizer)
         self._extended = False
         if not getattr(cfg, "unconstrained_training", False):
-            self.set_answers(load_answers(cfg.ans2label_dict, cfg.ans2label_file))
+            answers = load_answers(cfg.ans2label_dict, cfg.ans2label_file, cfg.allow_test_answers)
+            self.set_answers(answers)
         elif cfg.val_inference_type != "beamsearch":
             raise ValueError("--unconstrained-training needs --val-inference-type beamsearch")
 

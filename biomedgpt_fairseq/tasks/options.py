@@ -88,6 +88,9 @@ class ClosedSetOptions(TaskOptions):
     ans2label_file: Optional[str] = field(
         default=None, metadata={"help": "answers as a JSON map or list, or one answer a line"}
     )
+    allow_test_answers: bool = field(
+        default=False, metadata={"help": "use an answer set whose card says it holds test answers"}
+    )
     valid_batch_size: int = field(
         default=20, metadata={"help": "candidate answers scored at a time"}
     )
