@@ -4,7 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -54,7 +54,9 @@ def evaluate(request: EvaluationRequest) -> Summary:
     if rows_wanted == 0:
         raise ValueError(f"{loaded.task_options.data}: no rows to evaluate")
     predictions = list(_predict(loaded, dataset, rows_wanted, request))
-    summary = summarize(loaded.task_name, predictions, loaded.task.answers, request.load.seed)
+    scored_as = loaded.task.scored_as
+    summary = summarize(scored_as, predictions, loaded.task.answers, request.load.seed)
+    summary = replace(summary, task=loaded.task_name)
     request.results_path.mkdir(parents=True, exist_ok=True)
     record = _make_record(request, loaded, rows_wanted)
     _write_results(request, loaded.task_name, summary)

@@ -11,31 +11,18 @@ import numpy as np
 import torch
 
 from biomedgpt_fairseq.data.collate import collate
+from biomedgpt_fairseq.data.composition import Example
+from biomedgpt_fairseq.data.errors import BadRow
 from biomedgpt_fairseq.data.tsv import TsvReader
 from biomedgpt_fairseq.fairseq_loading import Loaded, LoadRequest, load
 from biomedgpt_fairseq.fairseq_placement import Placement
+from biomedgpt_fairseq.tasks.input_form import InputForm
 
 SPLIT = "test"
+# Path and row number of a row, as errors name it; None: the command line.
+Place = Optional[tuple[str, int]]
 # Stands where a row has its gold answer: builders compose it into the target, which nobody reads.
 _ANY_TEXT = "unknown"
-
-
-@dataclass(frozen=True)
-class InputForm:
-    """Columns of a task's rows: those the user gives, then those that hold what is asked."""
-
-    given: Sequence[str]
-    asked: Sequence[str]
-
-
-FORMS = {
-    "vqa_gen": InputForm(("id", "image", "question"), ("1.0|!+{answer}", "")),
-    "image_classify": InputForm(("image",), ("{answer}",)),
-    "caption": InputForm(("id", "image"), ("{answer}",)),
-    "mnli": InputForm(("text", "text"), ("0",)),
-    "text_classify": InputForm(("text", "second text"), ("{answer}",)),
-    "gigaword": InputForm(("text",), ("{answer}",)),
-}
 
 
 @dataclass(frozen=True)
@@ -59,11 +46,20 @@ def predict(request: PredictionRequest) -> Iterator[dict[str, Any]]:
     loaded = load(request.load)
     models = request.placement.place(loaded.models)
     task = loaded.task
-    tools, options = task.row_tools(SPLIT), task.row_options(SPLIT)
+    folder = Path(task.cfg.image_root) if task.cfg.image_root else None
+    tools, options = task.row_tools(SPLIT, folder), task.row_options(SPLIT)
     rng = np.random.default_rng(request.load.seed)
+
+    def build(row: list[str], place: Place, index: int) -> Example:
+        try:
+            example: Example = task.make_example(row, index, tools, options, rng)
+        except BadRow as error:
+            raise error.at(*place) if place else error from None
+        return example
+
     rows = enumerate(_rows(request, loaded))
     while chunk := list(islice(rows, request.batch_size)):
-        examples = [task.make_example(row, index, tools, options, rng) for index, row in chunk]
+        examples = [build(row, place, index) for index, (row, place) in chunk]
         batch = collate(examples, pad=task.source_dictionary.pad(), with_constraints=False)
         with torch.inference_mode():
             ranked = rank_answers(task, models, request.placement.move(batch), request.top_k)
@@ -101,25 +97,23 @@ def _search(task: Any, models: Sequence[Any], batch: Any, top_k: int) -> list[li
     ]
 
 
-def _rows(request: PredictionRequest, loaded: Loaded) -> Iterator[list[str]]:
-    """Full rows of the task, with a stand-in where the answer belongs."""
-    if loaded.task_name not in FORMS:
-        known = ", ".join(FORMS)
-        raise ValueError(f"no prediction for task {loaded.task_name}; give --task ({known})")
-    form = FORMS[loaded.task_name]
+def _rows(request: PredictionRequest, loaded: Loaded) -> Iterator[tuple[list[str], Place]]:
+    """Full rows of the task, with a stand-in where the answer belongs, and where they are from."""
+    form = loaded.task.input_form
+    if form is None:
+        raise ValueError(f"no prediction for task {loaded.task_name}; give another by --task")
     answer = loaded.task.answers[0] if loaded.task.answers else _ANY_TEXT
     asked = [cell.format(answer=answer) for cell in form.asked]
     if request.input_file is None:
-        yield [*_single_row(request, form, loaded.task_name), *asked]
+        yield [*_single_row(request, form, loaded.task_name), *asked], None
         return
     reader = TsvReader(request.input_file, request.selected_cols)
     for index in range(len(reader)):
-        row = reader[index]
+        row, place = reader[index], reader.locate(index)
         if len(row) < len(form.given):
-            path, number = reader.locate(index)
             expected = ", ".join(form.given)
-            raise ValueError(f"{path}:{number}: expected columns {expected}, found {len(row)}")
-        yield [*row[: len(form.given)], *asked]
+            raise BadRow(f"expected columns {expected}, found {len(row)}").at(*place)
+        yield [*row[: len(form.given)], *asked], place
 
 
 def _single_row(request: PredictionRequest, form: InputForm, task_name: str) -> list[str]:

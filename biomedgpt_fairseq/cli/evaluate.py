@@ -50,7 +50,7 @@ def add_checkpoint_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--eval-args", metavar="JSON", help='generation options, as {"beam": 5}')
     parser.add_argument("--selected-cols", metavar="COLS", help="column indices of the TSV")
     parser.add_argument("--bpe-dir", metavar="DIR", help="folder with the vocabulary")
-    parser.add_argument("--user-dir", help="accepted for old commands; without effect")
+    parser.add_argument("--user-dir", metavar="DIR", help="folder with tasks of your own")
     parser.add_argument("--batch-size", type=int, default=16, metavar="N")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--cpu", action="store_true", help="use no GPU")
@@ -102,8 +102,10 @@ def parse_overrides(text: str) -> dict[str, Any]:
 
 def load_request(args: argparse.Namespace, data: str | None) -> LoadRequest:
     """What the command line says about checkpoints and options."""
+    from biomedgpt_fairseq.fairseq_extension import import_extension
     from biomedgpt_fairseq.fairseq_loading import LoadRequest
 
+    import_extension(args.user_dir)
     overrides = parse_overrides(args.model_overrides)
     named = {
         "data": data,

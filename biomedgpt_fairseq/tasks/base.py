@@ -10,6 +10,7 @@ from torch import Tensor
 
 from biomedgpt_fairseq.criterions.label_smoothed import parse_range
 from biomedgpt_fairseq.decoding.fairseq_generator import BeamGenerator, build_generator
+from biomedgpt_fairseq.tasks.input_form import InputForm
 from biomedgpt_fairseq.tasks.options import TaskOptions
 from biomedgpt_fairseq.tasks.rows import RowsTask
 from biomedgpt_fairseq.text.tokenizer import Tokenizer
@@ -36,6 +37,11 @@ class BiomedTask(RowsTask):
     """A task is an instruction, a row builder and a metric; this is what surrounds them."""
 
     metric_name: ClassVar[str]
+    """The main metric of validation, by its name in the log."""
+    scored_as: ClassVar[str]
+    """Released task whose metrics `biomedgpt evaluate` computes for this one."""
+    input_form: ClassVar[Optional[InputForm]] = None
+    """What `biomedgpt predict` asks for; None: nothing can be predicted."""
 
     def __init__(self, cfg: TaskOptions, tokenizer: Tokenizer) -> None:
         super().__init__(cfg, tokenizer)

@@ -21,6 +21,7 @@ from biomedgpt_fairseq.metrics.frequencies import Frequencies, read_frequencies
 from biomedgpt_fairseq.tasks.base import parse_generation_args
 from biomedgpt_fairseq.tasks.closed_set import log_ratio
 from biomedgpt_fairseq.tasks.free_text import FreeTextTask
+from biomedgpt_fairseq.tasks.input_form import InputForm
 from biomedgpt_fairseq.tasks.options import CaptionOptions
 from biomedgpt_fairseq.tasks.rows import TRAIN
 from biomedgpt_fairseq.text.normalize import normalize_caption
@@ -39,6 +40,8 @@ class CaptionTask(FreeTextTask):
 
     instruction = "caption"
     metric_name = "cider"
+    scored_as = "caption"
+    input_form = InputForm(("id", "image"))
     make_example = staticmethod(make_caption_example)
 
     def __init__(self, cfg: CaptionOptions, tokenizer: Tokenizer) -> None:

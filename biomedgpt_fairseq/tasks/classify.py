@@ -11,6 +11,7 @@ class ClassifyTask(ClosedSetTask):
     """Validates by accuracy, weighted F1 and AUC."""
 
     metric_name = "score"
+    scored_as = "text_classify"
     digits = 3
 
     def sum_scores(self, predictions: Sequence[Prediction]) -> Dict[str, Any]:

@@ -13,6 +13,7 @@ from biomedgpt_fairseq.data.fairseq_dataset import RowDataset
 from biomedgpt_fairseq.metrics import rouge
 from biomedgpt_fairseq.tasks.closed_set import log_ratio
 from biomedgpt_fairseq.tasks.free_text import FreeTextTask
+from biomedgpt_fairseq.tasks.input_form import InputForm
 from biomedgpt_fairseq.tasks.options import SummaryOptions
 from biomedgpt_fairseq.tasks.rows import TRAIN
 
@@ -23,6 +24,8 @@ ROUGE_KINDS = ("rouge1", "rouge2", "rougeL")
 class SummaryTask(FreeTextTask):
     instruction = "summary"
     metric_name = "rougeL_f1"
+    scored_as = "gigaword"
+    input_form = InputForm(("text",))
     make_example = staticmethod(make_summary_example)
 
     def row_options(self, split: str) -> RowOptions:
@@ -60,7 +63,7 @@ class SummaryTask(FreeTextTask):
         tools, options = self.row_tools("test"), self.row_options("test")
         rng = np.random.default_rng(self.cfg.seed)
         sources = [
-            make_summary_example([line, ""], i, tools, options, rng).source
+            make_summary_example([line, line], i, tools, options, rng).source
             for i, line in enumerate(lines)
         ]
         return sources, [len(source) for source in sources]

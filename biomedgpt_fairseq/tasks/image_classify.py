@@ -8,6 +8,7 @@ from biomedgpt_fairseq.data.augment import build_augmentation
 from biomedgpt_fairseq.data.examples import CLASSIFY_COLUMNS, make_classify_example
 from biomedgpt_fairseq.data.image import Augmentation
 from biomedgpt_fairseq.tasks.classify import ClassifyTask
+from biomedgpt_fairseq.tasks.input_form import InputForm
 from biomedgpt_fairseq.tasks.options import ImageClassifyOptions
 from biomedgpt_fairseq.tasks.rows import TRAIN
 
@@ -15,6 +16,8 @@ from biomedgpt_fairseq.tasks.rows import TRAIN
 @register_task("image_classify", dataclass=ImageClassifyOptions)
 class ImageClassifyTask(ClassifyTask):
     instruction = "image_classify"
+    scored_as = "image_classify"
+    input_form = InputForm(("image",))
     make_example = staticmethod(make_classify_example)
     answer_column = CLASSIFY_COLUMNS.index("label")
 

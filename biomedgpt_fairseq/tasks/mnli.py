@@ -8,6 +8,7 @@ from fairseq.tasks import register_task
 
 from biomedgpt_fairseq.data.examples import RowOptions, make_nli_example
 from biomedgpt_fairseq.tasks.closed_set import ClosedSetTask
+from biomedgpt_fairseq.tasks.input_form import InputForm
 from biomedgpt_fairseq.tasks.options import MnliOptions
 from biomedgpt_fairseq.text.tokenizer import Tokenizer
 
@@ -18,6 +19,8 @@ LABELS = ("0", "1", "2")
 class MnliTask(ClosedSetTask):
     instruction = "mnli"
     metric_name = "acc"
+    scored_as = "mnli"
+    input_form = InputForm(("text", "text"), ("0",))
     ratios = {"acc": ("_score_sum", "_score_cnt")}
     make_example = staticmethod(make_nli_example)
 

@@ -6,6 +6,7 @@ from fairseq.tasks import register_task
 
 from biomedgpt_fairseq.data.examples import TEXT_CLASSIFY_COLUMNS, make_text_classify_example
 from biomedgpt_fairseq.tasks.classify import ClassifyTask
+from biomedgpt_fairseq.tasks.input_form import InputForm
 from biomedgpt_fairseq.tasks.options import ClosedSetOptions
 
 
@@ -17,5 +18,6 @@ class TextClassifyOptions(ClosedSetOptions):
 @register_task("text_classify", dataclass=TextClassifyOptions)
 class TextClassifyTask(ClassifyTask):
     instruction = "text_classify"
+    input_form = InputForm(("text", "second text"))
     make_example = staticmethod(make_text_classify_example)
     answer_column = TEXT_CLASSIFY_COLUMNS.index("label")

@@ -10,6 +10,7 @@ from biomedgpt_fairseq.data.examples import VQA_COLUMNS, RowOptions, make_vqa_ex
 from biomedgpt_fairseq.metrics.answers import is_closed, match_score
 from biomedgpt_fairseq.tasks.base import Prediction
 from biomedgpt_fairseq.tasks.closed_set import ClosedSetTask
+from biomedgpt_fairseq.tasks.input_form import InputForm
 from biomedgpt_fairseq.tasks.options import VqaOptions
 
 
@@ -17,6 +18,8 @@ from biomedgpt_fairseq.tasks.options import VqaOptions
 class VqaTask(ClosedSetTask):
     instruction = "vqa"
     metric_name = "vqa_score"
+    scored_as = "vqa_gen"
+    input_form = InputForm(("id", "image", "question"), ("1.0|!+{answer}", ""))
     make_example = staticmethod(make_vqa_example)
     answer_column = VQA_COLUMNS.index("answers")
     ratios = {

@@ -205,6 +205,16 @@ INSTRUCTIONS: dict[str, Instruction] = _registry(
 ANSWER_WORDS = ("yes", "no", "maybe")
 
 
+def register_instruction(instruction: Instruction) -> Instruction:
+    """Add a row to the registry, for a task that lives outside of this package.
+
+    Raises ValueError when the name is taken.
+    """
+    if INSTRUCTIONS.setdefault(instruction.name, instruction) != instruction:
+        raise ValueError(f"instruction {instruction.name!r} is registered already; choose a name")
+    return instruction
+
+
 def get_instruction(name: str) -> Instruction:
     """The instruction of that name.  Raises ValueError that lists the known names."""
     try:
