@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from biomedgpt_fairseq.data.tsv_writer import TsvWriter, write_json, write_text
 from biomedgpt_fairseq.phantoms.negatives import make_negatives
+from biomedgpt_fairseq.phantoms.question_wordings import WORDING_SETS
 from biomedgpt_fairseq.phantoms.questions import all_answers
 from biomedgpt_fairseq.phantoms.rows import (
     LABEL_SETS,
@@ -38,13 +39,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--labels", choices=list(LABEL_SETS), default="finding", help="classes of --task classify"
     )
     parser.add_argument(
+        "--wordings",
+        choices=WORDING_SETS,
+        default="plain",
+        help="how --task vqa asks; held-out wordings occur in no other set and in no training file",
+    )
+    parser.add_argument(
         "--num-codes", type=int, default=8192, help="size of the image code book (pretrain)"
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the files; returns the exit status."""
-    options = RowOptions(args.seed, args.size, args.labels, args.num_codes)
+    if args.wordings == "held-out" and args.train:
+        raise ValueError(
+            "--wordings held-out is for evaluation of models that never saw them: add --train 0"
+        )
+    options = RowOptions(args.seed, args.size, args.labels, args.num_codes, args.wordings)
     sizes = {"train": args.train, "valid": args.valid, "test": args.test}
     output: Path = args.output
     output.mkdir(parents=True, exist_ok=True)
@@ -135,6 +146,7 @@ def _card(
         "seed": args.seed,
         "size": args.size,
         "labels": args.labels if args.task == "classify" else None,
+        "wordings": args.wordings if args.task == "vqa" else None,
         "num_codes": args.num_codes if args.task == "pretrain" else None,
         "first_case_of_split": FIRST_ROW,
         "rows": files,

@@ -11,6 +11,7 @@ from PIL import Image
 
 from biomedgpt_fairseq.phantoms.canvas import Rng
 from biomedgpt_fairseq.phantoms.findings import NO_FINDING
+from biomedgpt_fairseq.phantoms.question_wordings import WordingSet
 from biomedgpt_fairseq.phantoms.questions import Question, Wish, draw_wish, questions_about
 from biomedgpt_fairseq.phantoms.scene import (
     Box,
@@ -78,10 +79,13 @@ def complete(seed: int, row: int, side: int, scene: Scene) -> Case:
     return Case(row, scene, image, boxes, caption, questions, report)
 
 
-def word(seed: int, row: int, scene: Scene) -> tuple[str, list[Question], Report]:
+def word(
+    seed: int, row: int, scene: Scene, wordings: WordingSet = "plain"
+) -> tuple[str, list[Question], Report]:
     """Caption, questions and report of a scene, without its image."""
     words = row_rng(seed, row, WORD_STREAM)
-    return make_caption(scene, words), questions_about(scene, words), make_report(scene, words)
+    caption, questions = make_caption(scene, words), questions_about(scene, words, wordings)
+    return caption, questions, make_report(scene, words)
 
 
 def balanced_choice(seed: int, row: int, count: int) -> int:
@@ -99,9 +103,9 @@ def draw_class_scene(seed: int, row: int, classes: tuple[str, ...] = DEFAULT_CLA
     return Scene(modality, place_findings(rng, [] if label == NO_FINDING else [label]))
 
 
-def draw_question_scene(seed: int, row: int) -> tuple[Wish, Scene]:
+def draw_question_scene(seed: int, row: int, wordings: WordingSet = "plain") -> tuple[Wish, Scene]:
     """A question with its answer, and a scene of which the answer is true."""
-    wish = draw_wish(row_rng(seed, row, WISH_STREAM))
+    wish = draw_wish(row_rng(seed, row, WISH_STREAM), wordings)
     rng = row_rng(seed, row, SCENE_STREAM)
     return wish, draw_scene_where(rng, DEFAULT_SCENE, wish.fits)
 

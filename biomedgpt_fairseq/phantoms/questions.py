@@ -20,6 +20,7 @@ from biomedgpt_fairseq.phantoms.findings import (
     with_article,
 )
 from biomedgpt_fairseq.phantoms.modalities import MODALITIES
+from biomedgpt_fairseq.phantoms.question_wordings import WORDINGS, WordingSet
 from biomedgpt_fairseq.phantoms.scene import Scene
 
 YES_NO = ("yes", "no")
@@ -31,7 +32,7 @@ class Template:
     """One type of question; `answer` gives None where the question makes no sense."""
 
     answer_type: str
-    wordings: tuple[str, ...]
+    wording: str  # a key of `WORDINGS`
     answers: tuple[str, ...]
     answer: Callable[[Scene, Slots], str | None]
 
@@ -87,83 +88,79 @@ def _only_finding(scene: Scene, slots: Slots) -> str | None:
 TEMPLATES: tuple[Template, ...] = (
     Template(
         "is",
-        (
-            "is there {noun} in the image?",
-            "does the image show {noun}?",
-            "can {noun} be seen?",
-        ),
+        "presence",
         YES_NO,
         lambda scene, slots: _yes(scene.find(slots["kind"]) is not None),
     ),
     Template(
         "is",
-        ("is the {kind} on the {side} side?", "does the {kind} lie on the {side}?"),
+        "is side",
         YES_NO,
         _of_finding(lambda finding, slots: _yes(finding.side == slots["side"])),
     ),
     Template(
         "is",
-        ("is the {kind} in the {zone} zone?", "does the {kind} lie in the {zone} zone?"),
+        "is zone",
         YES_NO,
         _of_finding(lambda finding, slots: _yes(finding.zone == slots["zone"])),
     ),
     Template(
         "is",
-        ("is the {kind} {size}?", "is this a {size} {kind}?"),
+        "is size",
         YES_NO,
         _of_finding(lambda finding, slots: _yes(finding.size == slots["size"])),
     ),
     Template(
         "is",
-        ("is this {an_image} image?", "was the image taken by {modality}?"),
+        "is modality",
         YES_NO,
         lambda scene, slots: _yes(scene.modality.name == slots["modality"]),
     ),
     Template(
         "is",
-        ("is the image normal?", "is the image free of findings?"),
+        "is normal",
         YES_NO,
         lambda scene, slots: _yes(not scene.findings),
     ),
     Template(
         "is",
-        ("is there more than one finding?", "are several findings present?"),
+        "is several",
         YES_NO,
         lambda scene, slots: _yes(len(scene.findings) > 1),
     ),
     Template(
         "what",
-        ("what abnormality is seen?", "what does the image show?", "which finding is present?"),
+        "what finding",
         (*KINDS, NO_FINDING),
         _only_finding,
     ),
     Template(
         "which modality",
-        ("which modality is this?", "how was the image taken?"),
+        "which modality",
         tuple(modality.name for modality in MODALITIES),
         lambda scene, slots: scene.modality.name,
     ),
     Template(
         "which organ",
-        ("which organ is shown?", "what part of the body is this?"),
+        "which organ",
         tuple(modality.organ for modality in MODALITIES),
         lambda scene, slots: scene.modality.organ,
     ),
     Template(
         "how many",
-        ("how many findings are there?", "how many findings are seen?"),
+        "how many",
         ("0", "1", "2"),
         lambda scene, slots: str(len(scene.findings)),
     ),
     Template(
         "which side",
-        ("on which side is the {kind}?", "which side shows the {kind}?"),
+        "which side",
         SIDES,
         _of_finding(lambda finding, slots: finding.side),
     ),
     Template(
         "which zone",
-        ("in which zone is the {kind}?", "which zone shows the {kind}?"),
+        "which zone",
         ZONES,
         _of_finding(lambda finding, slots: finding.zone),
     ),
@@ -188,29 +185,31 @@ def _draw_slots(rng: Rng) -> dict[str, str]:
     }
 
 
-def _make(template: Template, slots: Slots, answer: str, rng: Rng) -> Question:
-    text = _pick(rng, template.wordings).format(**slots)
+def _make(
+    template: Template, slots: Slots, answer: str, rng: Rng, wordings: WordingSet = "plain"
+) -> Question:
+    text = _pick(rng, WORDINGS[template.wording].choose(wordings)).format(**slots)
     return Question(text, answer, template.answer_type, template.is_closed)
 
 
-def draw_wish(rng: Rng) -> Wish:
+def draw_wish(rng: Rng, wordings: WordingSet = "plain") -> Wish:
     """A random question, closed or open with equal chance, and one of its possible answers."""
     wants_closed = bool(rng.random() < 0.5)
     fitting = [template for template in TEMPLATES if template.is_closed == wants_closed]
     template = fitting[int(rng.integers(len(fitting)))]
     slots = _draw_slots(rng)
     answer = _pick(rng, template.answers)
-    return Wish(_make(template, slots, answer, rng), template, slots)
+    return Wish(_make(template, slots, answer, rng, wordings), template, slots)
 
 
-def questions_about(scene: Scene, rng: Rng) -> list[Question]:
+def questions_about(scene: Scene, rng: Rng, wordings: WordingSet = "plain") -> list[Question]:
     """One question of every type that makes sense for the scene, with its answer."""
     questions = []
     for template in TEMPLATES:
         slots = _draw_slots(rng)
         answer = template.answer(scene, slots)
         if answer is not None:
-            questions.append(_make(template, slots, answer, rng))
+            questions.append(_make(template, slots, answer, rng, wordings))
     return questions
 
 

@@ -26,6 +26,7 @@ from biomedgpt_fairseq.phantoms.case import (
 )
 from biomedgpt_fairseq.phantoms.findings import CATEGORY
 from biomedgpt_fairseq.phantoms.modalities import MODALITIES
+from biomedgpt_fairseq.phantoms.question_wordings import WordingSet
 from biomedgpt_fairseq.phantoms.scene import Box, SceneOptions, draw_scene, render
 from biomedgpt_fairseq.phantoms.wording import describe, draw_statement_pair
 
@@ -48,6 +49,7 @@ class RowOptions:
     side: int = 64
     labels: LabelSet = "finding"
     num_codes: int = 8192
+    wordings: WordingSet = "plain"
 
 
 RowMaker: TypeAlias = Callable[[RowOptions, int], list[str]]
@@ -75,7 +77,7 @@ def make_classify_row(options: RowOptions, row: int) -> list[str]:
 
 def make_vqa_row(options: RowOptions, row: int) -> list[str]:
     """Question id, image id, question, reference, objects (the organ), image."""
-    wish, scene = draw_question_scene(options.seed, row)
+    wish, scene = draw_question_scene(options.seed, row, options.wordings)
     image, _ = render(scene, options.side, row_rng(options.seed, row, PIXEL_STREAM))
     question = wish.question
     reference = f"1|!+{question.answer}"
@@ -149,7 +151,7 @@ def make_infill_row(options: RowOptions, row: int) -> list[str]:
 def make_corpus_line(options: RowOptions, row: int) -> str:
     """Texts of one case in one line, for training a vocabulary."""
     scene = draw_scene(row_rng(options.seed, row, SCENE_STREAM), DEFAULT_SCENE)
-    caption, questions, report = word(options.seed, row, scene)
+    caption, questions, report = word(options.seed, row, scene, options.wordings)
     question = questions[row % len(questions)]
     texts = (caption, question.text, question.answer, report.findings, report.impression)
     return " ".join(texts)

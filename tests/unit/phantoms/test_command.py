@@ -85,6 +85,20 @@ def test_vqa_answers_are_in_the_closed_set(tmp_path: Path) -> None:
         assert row[2].endswith("?")
 
 
+def test_held_out_wordings_are_never_trained_on(tmp_path: Path) -> None:
+    sizes = ("--task", "vqa", "--valid", "0", "--test", "6", "--size", "32", "--output")
+    with pytest.raises(ValueError, match="add --train 0"):
+        run(*sizes, tmp_path / "bad", "--train", "1", "--wordings", "held-out")
+    run(*sizes, tmp_path / "a", "--train", "0", "--wordings", "held-out")
+    run(*sizes, tmp_path / "b", "--train", "0")
+
+    held_out, plain = (list(TsvReader(str(tmp_path / n / "test.tsv"))) for n in "ab")
+    assert json.loads((tmp_path / "a" / "card.json").read_text())["wordings"] == "held-out"
+    for ours, theirs in zip(held_out, plain, strict=True):
+        assert ours[2] != theirs[2]
+        assert [ours[0], ours[1], *ours[3:]] == [theirs[0], theirs[1], *theirs[3:]]
+
+
 def test_nli_labels_are_balanced(tmp_path: Path) -> None:
     folder = write("nli", tmp_path)
 

@@ -7,7 +7,13 @@ import pytest
 from biomedgpt_fairseq.phantoms.case import draw_question_scene, make_case, row_rng
 from biomedgpt_fairseq.phantoms.findings import KINDS, Finding
 from biomedgpt_fairseq.phantoms.modalities import MODALITIES
-from biomedgpt_fairseq.phantoms.questions import all_answers, answers_by_type, questions_about
+from biomedgpt_fairseq.phantoms.question_wordings import WORDING_SETS, WORDINGS
+from biomedgpt_fairseq.phantoms.questions import (
+    TEMPLATES,
+    all_answers,
+    answers_by_type,
+    questions_about,
+)
 from biomedgpt_fairseq.phantoms.scene import Scene
 from biomedgpt_fairseq.phantoms.wording import (
     CONTRADICTION,
@@ -114,3 +120,29 @@ def test_hypothesis_alone_does_not_tell_the_label() -> None:
     ]
 
     assert counts[0] == counts[1] == counts[2]
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.wording)
+def test_held_out_wordings_occur_in_no_other_set(template) -> None:
+    wordings = WORDINGS[template.wording]
+    held_out = wordings.choose("held-out")
+
+    assert len(wordings.choose("varied")) >= len(wordings.plain) + 2
+    assert len(set(held_out)) >= 2
+    assert not set(held_out) & {
+        text for other in WORDINGS.values() for text in other.choose("varied")
+    }
+
+
+def test_wordings_change_the_question_alone() -> None:
+    drawn = {
+        kind: [draw_question_scene(1, row, kind) for row in range(60)] for kind in WORDING_SETS
+    }
+
+    for plain, *others in zip(*drawn.values(), strict=True):
+        for wish, scene in others:
+            assert scene == plain[1] and wish.question.answer == plain[0].question.answer
+            assert wish.question.answer_type == plain[0].question.answer_type
+    texts = {kind: {wish.question.text for wish, _ in rows} for kind, rows in drawn.items()}
+    assert not texts["held-out"] & (texts["plain"] | texts["varied"])
+    assert texts["varied"] - texts["plain"]
