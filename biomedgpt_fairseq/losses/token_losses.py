@@ -117,14 +117,20 @@ def allowed_losses(
 def _sum_by_token(values: Tensor, allowed: AllowedIds) -> Tensor:
     """Sums of (M,) values over the pairs of each token.  Returns (N,)."""
     # Not index_add: on a GPU its order of summation, and so the result, changes from run to run.
-    total: Tensor = torch.segment_reduce(values, "sum", lengths=allowed.counts)
-    return total
+    return _by_token(values, "sum", allowed)
 
 
 def _max_by_token(values: Tensor, allowed: AllowedIds) -> Tensor:
     """Largest of (M,) values over the pairs of each token.  Returns (N,)."""
-    top: Tensor = torch.segment_reduce(values, "max", lengths=allowed.counts)
-    return top
+    return _by_token(values, "max", allowed)
+
+
+def _by_token(values: Tensor, kind: str, allowed: AllowedIds) -> Tensor:
+    # A batch without any known answer has no pairs, which segment_reduce refuses.
+    if values.numel() == 0:
+        return values.new_zeros(allowed.counts.numel())
+    reduced: Tensor = torch.segment_reduce(values, kind, lengths=allowed.counts)
+    return reduced
 
 
 def allowed_log_probs(logits: Tensor, rows: Tensor, allowed: AllowedIds) -> Tensor:

@@ -186,3 +186,13 @@ def test_among_keeps_the_pairs_inside_the_window():
     mask = torch.tensor([[[True, False, True, True], [False, True, False, False]]])
     pairs = allowed_from_mask(mask, torch.arange(2)).among(torch.tensor([1, 3]))
     assert [part.tolist() for part in pairs] == [[0, 1], [3, 1], [1, 1]]
+
+
+def test_batch_without_a_known_answer_has_no_closed_loss():
+    logits = torch.randn(4, 7, requires_grad=True)
+    none = torch.zeros(0, dtype=torch.int64)
+    allowed = token_losses.AllowedIds(none, none, none)
+    losses = token_losses.allowed_losses(logits, none, none, allowed)
+    (losses.nll.sum() + losses.smooth.sum()).backward()
+    assert losses.nll.shape == (0,) and logits.grad is not None and not logits.grad.any()
+    assert count_correct(logits, none, none, allowed) == 0
