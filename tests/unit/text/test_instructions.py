@@ -4,7 +4,13 @@ import string
 
 import pytest
 
-from biomedgpt_fairseq.text.instructions import INSTRUCTIONS, Instruction, get_instruction
+from biomedgpt_fairseq.text import instructions
+from biomedgpt_fairseq.text.instructions import (
+    INSTRUCTIONS,
+    Instruction,
+    get_instruction,
+    register_instruction,
+)
 from biomedgpt_fairseq.text.tokenizer import Tokenizer
 
 TEMPLATES = {
@@ -119,3 +125,18 @@ def test_infilled_text_goes_before_the_last_two_tokens(released: Tokenizer) -> N
 )
 def test_released_ids(released: Tokenizer, name: str, fields: list[str], ids: str) -> None:
     assert released.encode(get_instruction(name).fill(*fields)) == [int(i) for i in ids.split()]
+
+
+def test_instruction_from_outside_is_known_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Instruction("laterality", ' on which side is " {} "?', True, (" which side? {}",))
+    monkeypatch.setattr(instructions, "INSTRUCTIONS", dict(INSTRUCTIONS))
+
+    assert register_instruction(own) is get_instruction("laterality") is own
+
+
+def test_taken_name_is_an_error() -> None:
+    before = get_instruction("vqa")
+
+    with pytest.raises(ValueError, match="instruction 'vqa' is registered already"):
+        register_instruction(Instruction("vqa", " look: {}", True, ()))
+    assert get_instruction("vqa") is before
