@@ -12,6 +12,7 @@ from biomedgpt_fairseq.tasks import gigaword as gigaword
 from biomedgpt_fairseq.tasks import image_classify as image_classify
 from biomedgpt_fairseq.tasks import mnli as mnli
 from biomedgpt_fairseq.tasks import text_classify as text_classify
+from biomedgpt_fairseq.tasks import unify_task as unify_task
 from biomedgpt_fairseq.tasks import vqa_gen as vqa_gen
 
 fairseq_checkpoint.install()

@@ -73,7 +73,8 @@ class LabelSmoothedCriterion(FairseqCriterion):
     """Label-smoothed cross-entropy over one batch, or over several that weigh the same.
 
     A plain sample is normalised by its tokens.  A list or tuple of samples (pretraining) gives
-    the sum of the mean losses with sample size 1; its first batch keeps --sample-patch-num patches.
+    the sum of the mean losses with sample size 1; its first batch keeps --sample-patch-num patches,
+    and a batch without rows, {}, is left out.
     """
 
     def __init__(self, cfg: LabelSmoothedOptions, task: Any) -> None:
@@ -103,14 +104,16 @@ class LabelSmoothedCriterion(FairseqCriterion):
     def _several_batches(
         self, model: Any, samples: Sequence[Sample], update_num: int
     ) -> tuple[Tensor, int, Log]:
-        results = []
+        results = {}
         for number, sample in enumerate(samples):
+            if not sample:
+                continue  # a batch without rows of this group
             if number == 0 and self.cfg.sample_patch_num > 0:
                 net_input = {**sample["net_input"], "sample_patch_num": self.cfg.sample_patch_num}
                 sample = {**sample, "net_input": net_input}
-            results.append(self._one_batch(model, sample, update_num))
-        means = [loss / max(size, 1) for loss, size, _ in results]
-        logs = [log for _, _, log in results]
+            results[number] = self._one_batch(model, sample, update_num)
+        means = [loss / max(size, 1) for loss, size, _ in results.values()]
+        logs = [log for _, _, log in results.values()]
         total = torch.stack(means).sum()
         log: Log = {
             "loss": total.detach(),
@@ -123,10 +126,10 @@ class LabelSmoothedCriterion(FairseqCriterion):
             for name in ("n_correct", "total"):
                 log[name] = sum(part[name] for part in logs)
         # Workers add their logs up, so every log of this kind has the same keys.
-        for number in range(max(2, len(results))):
-            there = number < len(results)
-            log[f"loss_v{number + 1}"] = results[number][0].detach() if there else 0
-            log[f"sample_size_v{number + 1}"] = results[number][1] if there else 0
+        for number in range(max(2, len(samples))):
+            loss, size, _ = results.get(number, (torch.zeros_like(total), 0, {}))
+            log[f"loss_v{number + 1}"] = loss.detach()
+            log[f"sample_size_v{number + 1}"] = size
         return total, 1, log
 
     def _one_batch(self, model: Any, sample: Sample, update_num: int) -> tuple[Tensor, int, Log]:

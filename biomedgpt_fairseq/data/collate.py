@@ -54,6 +54,7 @@ class Batch(TypedDict):
     id: row ids (B,) as str, in an array because fairseq-generate asks for `tolist`; ntokens: target
     tokens that count; target (B, T) int64; conf (B,) float32;
     decoder_prompts: with bos; prefix_tokens (B, t) int64: prompts without bos and eos.
+    kind: of the examples, in validation of pretraining.
     """
 
     id: npt.NDArray[np.object_]
@@ -67,6 +68,7 @@ class Batch(TypedDict):
     decoder_prompts: NotRequired[list[list[int]]]
     prefix_tokens: NotRequired[Tensor]
     constraint_masks: NotRequired[SparseAllowed]
+    kind: NotRequired[str]
 
 
 @dataclass

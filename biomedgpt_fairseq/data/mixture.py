@@ -1,0 +1,238 @@
+"""Which rows of which source a training step sees: pure functions of seed, epoch and position.
+
+Nothing here has a state, so a resumed run needs only the epoch and the number of batches done.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from biomedgpt_fairseq.data.sampling import epoch_order
+
+Kind = Literal["image_text", "text", "image", "detection"]
+
+ROUND = 8
+"""Of so many main rows, one brings rows of the other kinds along."""
+ROWS_PER_ROUND: dict[Kind, int] = {"text": 2, "image": 1, "detection": 1}
+
+
+class Pick(NamedTuple):
+    """A row of a source, in an epoch of that source (from 1)."""
+
+    source: int
+    epoch: int
+    row: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows of one kind under one name."""
+
+    name: str
+    kind: Kind
+    rows: int
+
+
+class Plan(Protocol):
+    """Slots of an epoch; a batch is a number of consecutive slots."""
+
+    def slots(self, epoch: int) -> int:
+        """Number of slots of an epoch (from 1)."""
+
+    def picks(self, epoch: int, slot: int) -> tuple[Pick, ...]:
+        """The rows of a slot."""
+
+    def item(self, epoch: int, index: int) -> tuple[Pick, ...]:
+        """The rows at an index of the dataset, in the order of the files where there is one."""
+
+    def passes(self, epoch: int) -> list[float]:
+        """Effective epochs: how often each source has been seen when an epoch ends."""
+
+
+class Stream:
+    """The endless sequence of a source's rows.
+
+    Each of its own epochs has every row once, in an order of its own, however long the epochs of
+    the training are.
+    """
+
+    def __init__(self, rows: int, seed: int) -> None:
+        if rows < 1:
+            raise ValueError(f"a source of the mixture must have rows, found {rows}")
+        self.rows = rows
+        # Two, since a training epoch may run over the end of one of the source's.
+        self._order = lru_cache(maxsize=2)(lambda epoch: epoch_order(rows, seed, epoch).numpy())
+
+    def __call__(self, position: int) -> tuple[int, int]:
+        """Epoch (from 1) and row at a position from 0."""
+        epoch, place = divmod(position, self.rows)
+        return epoch + 1, int(self._order(epoch + 1)[place])
+
+
+def source_seed(seeds: Sequence[int], name: str) -> int:
+    """Seed of a source's order and rows: sources of one run have nothing in common."""
+    entropy = [*(seed & 0xFFFFFFFF for seed in seeds), zlib.crc32(name.encode())]
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
+
+
+class ReleasedPlan:
+    """The ratios of the released models: every slot has a row of the main source; of eight, one
+    also has two texts, an infilling image and a detection image, where there are such sources.
+
+    main_files: rows of every main file; epoch e reads file (e - 1) modulo their number, which is
+    source 0.  others: sources 1, 2, ..
+    """
+
+    def __init__(
+        self, main_files: Sequence[int], others: Sequence[Source], seeds: Sequence[int]
+    ) -> None:
+        self._main = [
+            Stream(rows, source_seed(seeds, f"main {i}")) for i, rows in enumerate(main_files)
+        ]
+        self._others = list(others)
+        self._streams = [Stream(s.rows, source_seed(seeds, s.name)) for s in others]
+
+    def slots(self, epoch: int) -> int:
+        return self._main[(epoch - 1) % len(self._main)].rows
+
+    def picks(self, epoch: int, slot: int) -> tuple[Pick, ...]:
+        use, file = divmod(epoch - 1, len(self._main))
+        stream = self._main[file]
+        return (Pick(0, *stream(use * stream.rows + slot)), *self._side_picks(epoch, slot))
+
+    def item(self, epoch: int, index: int) -> tuple[Pick, ...]:
+        return (Pick(0, epoch, index), *self._side_picks(epoch, index))
+
+    def passes(self, epoch: int) -> list[float]:
+        rounds = self._rounds_before(epoch + 1)
+        shown = [rounds * ROWS_PER_ROUND[other.kind] / other.rows for other in self._others]
+        return [epoch / len(self._main), *shown]
+
+    def _side_picks(self, epoch: int, slot: int) -> Iterator[Pick]:
+        if slot % ROUND == 0:
+            number = self._rounds_before(epoch) + slot // ROUND
+            for index, other in enumerate(self._others):
+                count = ROWS_PER_ROUND[other.kind]
+                for position in range(number * count, (number + 1) * count):
+                    yield Pick(index + 1, *self._streams[index](position))
+
+    def _rounds_before(self, epoch: int) -> int:
+        whole, rest = divmod(epoch - 1, len(self._main))
+        rounds = [-(-stream.rows // ROUND) for stream in self._main]
+        return whole * sum(rounds) + sum(rounds[:rest])
+
+
+class SharesPlan:
+    """One row a slot, each source having its share of every stretch of slots.
+
+    shares: positive or zero, one for each source; epoch_slots: slots of an epoch.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        shares: Sequence[float],
+        epoch_slots: int,
+        seeds: Sequence[int],
+    ) -> None:
+        self._sources = list(sources)
+        self.counts = apportion(epoch_slots, shares)
+        self._streams = [Stream(s.rows, source_seed(seeds, s.name)) for s in sources]
+        self._seed = source_seed(seeds, "mixture")
+        self._layout = lru_cache(maxsize=1)(self._make_layout)
+
+    def slots(self, epoch: int) -> int:
+        return int(self.counts.sum())
+
+    def picks(self, epoch: int, slot: int) -> tuple[Pick, ...]:
+        owners, ranks = self._layout(epoch)
+        owner = int(owners[slot])
+        position = (epoch - 1) * int(self.counts[owner]) + int(ranks[slot])
+        return (Pick(owner, *self._streams[owner](position)),)
+
+    def item(self, epoch: int, index: int) -> tuple[Pick, ...]:
+        return self.picks(epoch, index)
+
+    def passes(self, epoch: int) -> list[float]:
+        counts = self.counts.tolist()
+        return [epoch * n / s.rows for n, s in zip(counts, self._sources, strict=True)]
+
+    def _make_layout(self, epoch: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Source of each slot (N,), and which of the source's rows of this epoch it is (N,).
+
+        Each source is spread evenly, from a random start on.
+        """
+        starts = np.random.default_rng([self._seed, epoch]).random(len(self.counts))
+        ranks = np.concatenate([np.arange(count) for count in self.counts])
+        owners = np.repeat(np.arange(len(self.counts)), self.counts)
+        times = (ranks + starts[owners]) / self.counts[owners]
+        order = np.argsort(times, kind="stable")
+        return owners[order], ranks[order]
+
+
+class EvaluationPlan:
+    """Every row of every source once, one a slot, source by source; the same in every epoch."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._ends = np.cumsum([source.rows for source in sources])
+
+    def slots(self, epoch: int) -> int:
+        return int(self._ends[-1])
+
+    def picks(self, epoch: int, slot: int) -> tuple[Pick, ...]:
+        source = int(np.searchsorted(self._ends, slot, side="right"))
+        first = int(self._ends[source - 1]) if source else 0
+        return (Pick(source, 1, slot - first),)
+
+    def item(self, epoch: int, index: int) -> tuple[Pick, ...]:
+        return self.picks(epoch, index)
+
+    def passes(self, epoch: int) -> list[float]:
+        return [1.0] * len(self._ends)
+
+
+def apportion(total: int, shares: Sequence[float]) -> npt.NDArray[np.int64]:
+    """Whole numbers (n,) in the proportion of the shares, which sum to the total.
+
+    A positive share gets at least 1.  Raises ValueError when there is none or the total is too
+    small for that.
+    """
+    weights = np.asarray(shares, dtype=np.float64)
+    if not np.isfinite(weights).all() or (weights < 0).any() or weights.sum() <= 0:
+        raise ValueError(f"mixture weights must be 0 or more, one positive, found {list(shares)}")
+    needed = int((weights > 0).sum())
+    if total < needed:
+        raise ValueError(f"an epoch of {total} rows is too short for {needed} sources")
+    exact = weights / weights.sum() * total
+    counts = np.floor(exact).astype(np.int64)
+    largest = np.argsort(counts - exact, kind="stable")
+    counts[largest[: total - counts.sum()]] += 1
+    for empty in np.flatnonzero((counts == 0) & (weights > 0)):
+        counts[counts.argmax()] -= 1
+        counts[empty] = 1
+    result: npt.NDArray[np.int64] = counts
+    return result
+
+
+def shares_by_size(
+    rows: Sequence[int], temperature: float = 1.0, cap: int | None = None
+) -> list[float]:
+    """Shares that grow with the size of the sources, sum 1.
+
+    temperature: sizes to the power of 1 / temperature; 1 is proportional, large values are nearly
+    equal.  cap: a source counts at most so many rows.  Source: T5 (arXiv:1910.10683).
+    """
+    if not temperature > 0:
+        raise ValueError(f"--mixture-temperature must be positive, found {temperature}")
+    if cap is not None and cap < 1:
+        raise ValueError(f"--mixture-cap must be positive, found {cap}")
+    sizes = np.minimum(rows, cap) if cap is not None else np.asarray(rows)
+    weights = sizes.astype(np.float64) ** (1 / temperature)
+    return [float(share) for share in weights / weights.sum()]
