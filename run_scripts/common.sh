@@ -10,8 +10,6 @@ PATH="${VENV:-$ROOT/.venv}/bin:$PATH"
 : "${SIZE:=tiny}"         # micro, tiny, medium, base, large, huge
 : "${SEED:=1}"
 : "${NUM_WORKERS:=2}"
-: "${UPDATE_FREQ:=1}"
-: "${PRECISION:=fp32}"    # fp32, bf16 or fp16
 : "${RESTORE:=}"          # checkpoint to start from; empty: from scratch
 : "${GPUS:=$(nvidia-smi -L 2>/dev/null | wc -l)}"
 
@@ -19,9 +17,17 @@ PATH="${VENV:-$ROOT/.venv}/bin:$PATH"
 show_help() {
   case "${1:-}" in -h | --help)
     sed -n '2,/^set /{/^#/!d;s/^# \{0,1\}//p}' "$0"
-    echo "Shared settings: MODE, DRY_RUN, SIZE, SEED, NUM_WORKERS, UPDATE_FREQ, PRECISION, RESTORE, GPUS."
+    cat <<'TEXT'
+Shared settings: MODE (data, train, eval or all), DRY_RUN (1 prints the commands), SIZE, SEED, GPUS,
+NUM_WORKERS, UPDATE_FREQ, PRECISION (fp32, bf16, fp16), RESTORE (a checkpoint to start from).
+TEXT
     exit 0 ;;
   esac
+}
+
+fail() {
+  echo "$(basename "$0"): $*" >&2
+  exit 2
 }
 
 run() {
@@ -44,7 +50,7 @@ launch_train() {
     program=(torchrun --standalone --nproc_per_node "$GPUS" "$(command -v fairseq-train)")
     device=(--find-unused-parameters)  # text-only batches, for one, leave the image trunk unused
   fi
-  [ "$PRECISION" = fp32 ] || precision=("--$PRECISION")
+  [ "${PRECISION:=fp32}" = fp32 ] || precision=("--$PRECISION")
   [ -z "$RESTORE" ] || restore=(--restore-file "$RESTORE" --reset-optimizer --reset-dataloader --reset-meters)
   [ "$DRY_RUN" = 1 ] || mkdir -p "$save_dir"
   run "${program[@]}" "$data" --user-dir "$ROOT/biomedgpt_fairseq" --task "$task" \
@@ -54,9 +60,10 @@ launch_train() {
     --encoder-normalize-before --decoder-normalize-before --share-all-embeddings \
     --share-decoder-input-output-embed --layernorm-embedding --patch-layernorm-embedding \
     --code-layernorm-embedding --add-type-embedding --scale-attn --scale-fc --scale-heads \
-    --disable-entangle --optimizer adam --adam-betas '(0.9,0.999)' --adam-eps 1e-8 \
-    --weight-decay 0.01 --clip-norm 1.0 --lr-scheduler polynomial_decay \
-    --seed "$SEED" --num-workers "$NUM_WORKERS" --update-freq "$UPDATE_FREQ" \
+    --disable-entangle --optimizer adam --adam-betas "${ADAM_BETAS:-(0.9,0.999)}" \
+    --adam-eps "${ADAM_EPS:-1e-8}" --weight-decay "${WEIGHT_DECAY:-0.01}" --clip-norm "${CLIP_NORM:-1.0}" \
+    --lr-scheduler polynomial_decay \
+    --seed "$SEED" --num-workers "$NUM_WORKERS" --update-freq "${UPDATE_FREQ:-1}" \
     --required-batch-size-multiple 1 "${device[@]}" "${precision[@]}" "${restore[@]}" "$@"
 }
 

@@ -6,15 +6,14 @@
 set -euo pipefail
 case "${SKIP_SETUP:-0}${1:-}" in 1* | *-h | *--help) ;; *) bash "$(dirname "$0")/setup.sh" ;; esac
 SIZE=${SIZE:-micro}
-# shellcheck source=run_scripts/common.sh
-source "$(dirname "$0")/common.sh"
-show_help "$@"
+# shellcheck source=run_scripts/recipe.sh
+source "$(dirname "$0")/recipe.sh"
 : "${RUN_DIR:=$ROOT/runs/quickstart}" "${ROWS:=3000}" "${PATCH:=64}"
 : "${LR:=4e-4}" "${EPOCHS:=16}" "${BATCH_SIZE:=32}" "${AUGMENTATION:=none}"
-DATA="$RUN_DIR/data" BPE_DIR="$RUN_DIR/vocabulary"
+start_recipe medmnist "$@"
 
 if wants data; then
   run biomedgpt phantoms --task classify --output "$DATA" --train "$ROWS" --valid 300 --test 300 --size "$PATCH" --seed "$SEED"
-  [ -d "$BPE_DIR" ] || run biomedgpt vocab train "$DATA/corpus.txt" --size 1000 --output "$BPE_DIR"
+  [ -f "$BPE_DIR/vocabulary.json" ] || run biomedgpt vocab train "$DATA/corpus.txt" --size 1000 --output "$BPE_DIR"
 fi
-source "$ROOT/run_scripts/image_classify/train_and_evaluate.sh"
+train_and_evaluate "$@"
