@@ -35,7 +35,12 @@ FINDINGS = (
     "Support Devices",
 )
 TABLES = {"train.csv": "train", "valid.csv": "valid", "test.csv": "test", "test_labels.csv": "test"}
-PRESENT, ABSENT, UNCERTAIN = 1.0, 0.0, -1.0
+PRESENT, ABSENT, UNCERTAIN = 1, 0, -1
+VALUES = {
+    **dict.fromkeys(("1.0", "1"), PRESENT),
+    **dict.fromkeys(("0.0", "0", ""), ABSENT),
+    **dict.fromkeys(("-1.0", "-1"), UNCERTAIN),
+}
 # The paths begin with the name of the release, whatever the folder is called now.
 _INSIDE = re.compile(r"(?:^|/)((?:train|valid|test)/(patient\d+)/.*)")
 
@@ -50,18 +55,20 @@ def read(args: argparse.Namespace) -> Items:
         for row in read_csv(table, ("Path", args.finding)):
             path = row["Path"]
             place = _INSIDE.search(path)
-            value = float(row[args.finding] or ABSENT)
+            value = VALUES.get(row[args.finding].strip())
             if value == UNCERTAIN and args.uncertain != "reject":
                 value = PRESENT if args.uncertain == "present" else ABSENT
             if place is None:
                 yield RejectedItem(path, "no split and patient in the path")
             elif args.view not in ("both", "lateral" if "lateral" in path else "frontal"):
                 yield RejectedItem(path, "another view")
-            elif value not in (PRESENT, ABSENT):
+            elif value is None:
+                yield RejectedItem(path, "unknown value of the finding")
+            elif value == UNCERTAIN:
                 yield RejectedItem(path, "uncertain")
             else:
                 image: Path = args.source / place.group(1)
-                label, split = labels[int(value)], TABLES[table.name]
+                label, split = labels[value], TABLES[table.name]
                 yield classified_image(image, label, labels, split, place.group(2))
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from biomedgpt_fairseq.data.answers import training_answer
-from biomedgpt_fairseq.data.tsv_writer import MAX_LISTED_REJECTS, clean_field, write_json
+from biomedgpt_fairseq.data.tsv_writer import MAX_LISTED_REJECTS, write_json
 from data_utils.images import ImagePolicy
-from data_utils.layouts import REFERENCES, Layout, Record, find_fault
+from data_utils.layouts import REFERENCES, Layout, Record, as_texts
 from data_utils.partition import assign_by_group
 from data_utils.row_maker import RowMaker, digest
 from data_utils.splits import (
@@ -174,14 +174,19 @@ def _sort_out(
 ) -> tuple[list[Record], dict[str, object]]:
     """Records with clean cells, and facts about what gives no row."""
     records = []
+    known: set[tuple[str, str]] = set()
     counts: Counter[str] = Counter()
     listed: list[list[str]] = []
     for item in tqdm(items, desc="read", unit="item", disable=None):
         if isinstance(item, RejectedItem):
             name, fault = item.item, item.reason
         else:
-            record = replace(item, cells={k: clean_field(v) for k, v in item.cells.items()})
-            name, fault = record.item, find_fault(record, layout)
+            name = item.item
+            record, fault = as_texts(item, layout)
+            identity = (record.split, str(record.cells.get(layout.identity, name)))
+            if not fault and layout.identity and identity in known:
+                fault = "an earlier item has this id"
+            known.add(identity)
         if not fault:
             records.append(record)
             continue

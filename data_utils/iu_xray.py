@@ -21,6 +21,7 @@ from data_utils.splits import split_name
 from data_utils.tables import check_rows, read_json
 
 PREFIX = "200"
+FIELDS = ("id", "report", "image_path")
 STUDY = r"CXR\d+"
 
 
@@ -31,8 +32,10 @@ def read(args: argparse.Namespace) -> Iterator[Record]:
         yield from read_caption_tables(args.source, ("*images*/",), PREFIX, STUDY)
         return
     splits = read_json(annotation)
+    if not isinstance(splits, dict):
+        raise ValueError(f"{annotation}: expected an object of splits")
     for name, rows in splits.items():
-        for row in check_rows(rows, ("id", "report", "image_path"), annotation):
+        for row in check_rows(rows, FIELDS, annotation, {"id": str, "image_path": list}):
             for file in row["image_path"]:
                 image = args.source / "images" / file
                 yield caption(PREFIX, image, row["report"], split_name(name), row["id"], file)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from biomedgpt_fairseq.data.tsv_writer import clean_field
+from biomedgpt_fairseq.text.normalize import remove_punctuation
 
 IMAGE = "image"
 REFERENCES = "answers"
+CLINICAL = "clinical"
+# What stands before the text in a column.
+_PREFIXES = {REFERENCES: "1|!+", CLINICAL: "clinical:"}
+_SEPARATOR = "&&"
 NEUTRAL, ENTAILMENT, CONTRADICTION = "0", "1", "2"
 
 
@@ -34,6 +41,11 @@ class Layout:
         """Whether the rows carry a picture."""
         return IMAGE in self.columns
 
+    @property
+    def identity(self) -> str:
+        """Column of the row's id, which no two rows of a split share; "" without one."""
+        return self.columns[0] if self.columns[0] in ("question_id", "id") else ""
+
 
 VQA = Layout(
     "vqa_gen",
@@ -55,7 +67,7 @@ IMAGE_CLASSIFY = Layout(
 )
 NLI = Layout(
     "mnli",
-    ("sentence1", "sentence2", "label", "clinical"),
+    ("sentence1", "sentence2", "label", CLINICAL),
     same=("sentence1", "sentence2"),
     balance="label",
 )
@@ -72,37 +84,39 @@ TEXT_CLASSIFY = Layout(
 
 @dataclass(frozen=True)
 class Record:
-    """One source item. `split` is empty where it is to be drawn; a `group` is never torn apart."""
+    """One source item. `split` is empty where it is to be drawn; a `group` is never torn apart.
+
+    cells: values as the source has them, which `as_texts` makes into the texts of the row.
+    """
 
     item: str
-    cells: Mapping[str, str] = field(hash=False)
+    cells: Mapping[str, Any] = field(hash=False)
     split: str = ""
     group: str = ""
     image: Path | None = None
 
 
 def vqa(
-    item: str,
+    item: object,
     image: Path,
-    texts: tuple[str, str],
+    texts: tuple[object, object],
     split: str = "",
-    objects: str = "",
+    objects: object = "",
     image_id: str = "",
 ) -> Record:
     """A question about a picture. texts: question and answer, the answer in its final form."""
-    question, answer = (clean_field(text) for text in texts)
     cells = {
         "question_id": item,
         "image_id": image_id or image.name,
-        "question": question,
-        REFERENCES: f"1|!+{answer}" if answer else "",
+        "question": texts[0],
+        REFERENCES: texts[1],
         "objects": objects,
     }
-    return Record(item, cells, split, image=image)
+    return Record(str(item), cells, split, image=image)
 
 
 def caption(
-    prefix: str, image: Path, text: str, split: str = "", group: str = "", image_id: str = ""
+    prefix: str, image: Path, text: object, split: str = "", group: str = "", image_id: str = ""
 ) -> Record:
     """A picture with its caption. The row id is the prefix and the picture's name, or its id."""
     name = image_id or image.name
@@ -119,32 +133,61 @@ def classified_image(
     return Record(str(image), {"label_index": index, "label": label}, split, group, image)
 
 
-def inference(item: str, texts: tuple[str, str], label: str, split: str = "") -> Record:
+def inference(item: str, texts: tuple[object, object], label: str, split: str = "") -> Record:
     """A premise and a hypothesis with one of the labels 0, 1, 2."""
-    first, second = (clean_field(text) for text in texts)
-    cells = {"sentence1": first, "sentence2": second, "label": label}
-    return Record(item, cells | {"clinical": f"clinical:{first}"}, split)
+    cells = {"sentence1": texts[0], "sentence2": texts[1], "label": label}
+    return Record(item, {**cells, CLINICAL: texts[0]}, split)
 
 
-def summary(item: str, source: str, target: str, split: str = "", group: str = "") -> Record:
+def summary(item: str, source: object, target: object, split: str = "", group: str = "") -> Record:
     """A text and its summary."""
     return Record(item, {"source": source, "target": target}, split, group)
 
 
 def classified_text(
-    item: str, texts: tuple[str, str], label: str, split: str = "", group: str = ""
+    item: str, texts: tuple[object, object], label: object, split: str = "", group: str = ""
 ) -> Record:
     """One text, or two, with a class; the second may be empty."""
     return Record(item, {"text1": texts[0], "text2": texts[1], "label": label}, split, group)
 
 
-def find_fault(record: Record, layout: Layout) -> str:
-    """Why the record gives no row; "" when it does."""
-    for column, cell in record.cells.items():
-        if not cell and column not in layout.optional:
-            return f"empty {column}"
-    if REFERENCES in record.cells and "&&" in record.cells[REFERENCES]:
-        return "the answer holds &&"
-    if "&&" in record.cells.get("caption", ""):
-        return "the caption holds &&"
-    return ""
+def as_texts(record: Record, layout: Layout) -> tuple[Record, str]:
+    """The record with the texts of its row, and why it gives none ("" when it does).
+
+    Numbers become text as they are printed, null is an empty text, white space of any kind and
+    length is one space.
+    """
+    cells = {}
+    for column, value in record.cells.items():
+        fault = _value_fault(value)
+        if fault:
+            return record, f"{column}: {fault}"
+        text = "" if value is None else clean_field(str(value))
+        if not text and column not in layout.optional:
+            return record, f"empty {column}"
+        cells[column] = _PREFIXES.get(column, "") + text
+    if _SEPARATOR in cells.get(REFERENCES, ""):
+        return record, "the answer holds &&"
+    caption_words = remove_punctuation(cells.get("caption", "words"))
+    if _SEPARATOR in cells.get("caption", ""):
+        return record, "the caption holds &&"
+    if not caption_words.strip():
+        return record, "caption: no words"
+    return replace(record, cells=cells), ""
+
+
+def _value_fault(value: object) -> str:
+    """Why a value is no text; "" when it is, or a number, or nothing."""
+    if isinstance(value, str):
+        if "\0" in value:
+            return "a NUL character"
+        # JSON can say it, UTF-8 cannot.
+        is_broken = any("\ud800" <= character <= "\udfff" for character in value)
+        return "half of a surrogate pair" if is_broken else ""
+    if isinstance(value, bool):
+        return "true or false, not text"
+    if value is None or isinstance(value, int):
+        return ""
+    if isinstance(value, float):
+        return "" if math.isfinite(value) else "a number that is not finite"
+    return "a list or an object, not text"

@@ -34,7 +34,10 @@ def read(args: argparse.Namespace) -> Items:
     if not paths:
         raise FileNotFoundError(f"{args.source}: expected {args.set}*.txt, found none")
     for path in paths:
-        for number, block in _blocks(path):
+        before, blocks = _blocks(path)
+        if before.strip():
+            yield RejectedItem(path.stem, "text before the first id")
+        for number, block in blocks:
             item = f"{path.stem}_{number}"
             parts = _PARTS.search(block)
             if parts is None:
@@ -44,11 +47,11 @@ def read(args: argparse.Namespace) -> Items:
             yield summary(item, parts["dialogue"], description)
 
 
-def _blocks(path: Path) -> Iterator[tuple[str, str]]:
-    """Number and text of each consultation."""
+def _blocks(path: Path) -> tuple[str, Iterator[tuple[str, str]]]:
+    """What stands before the first consultation, then number and text of each."""
     with open_text(path) as stream:
         pieces = _BLOCK.split(stream.read().replace("\r\n", "\n"))
-    return zip(pieces[1::2], pieces[2::2], strict=True)
+    return pieces[0], zip(pieces[1::2], pieces[2::2], strict=True)
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -27,7 +27,7 @@ def read(args: argparse.Namespace) -> Items:
         for row in read_json_rows(args.source / f"mli_{name}_v1.jsonl", FIELDS):
             item, label = str(row["pairID"]), str(row["gold_label"])
             if label in LABELS:
-                texts = str(row["sentence1"]), str(row["sentence2"])
+                texts = row["sentence1"], row["sentence2"]
                 yield inference(item, texts, LABELS[label], split_name(name))
             else:
                 is_open = label == NO_AGREEMENT

@@ -15,13 +15,14 @@ from data_utils.layouts import SUMMARY, Record, summary
 from data_utils.splits import split_name
 from data_utils.tables import read_pairs, read_xlsx
 
+COLUMNS = ("File", "CHQ", "Summary")
 FILES = ("train", "val", "test")
 
 
 def read(args: argparse.Namespace) -> Iterator[Record]:
     """Questions with their summaries."""
     if args.source.is_file():
-        for row in read_xlsx(args.source):
+        for row in read_xlsx(args.source, COLUMNS):
             yield summary(row["File"], row["CHQ"], row["Summary"])
         return
     for name in FILES:

@@ -25,7 +25,10 @@ def unpack_rows(
         raise ValueError("parquet files need the package pyarrow: pip install pyarrow") from error
     folder.mkdir(parents=True, exist_ok=True)
     for path in files:
-        source = parquet.ParquetFile(path)
+        try:
+            source = parquet.ParquetFile(path)
+        except ValueError as error:
+            raise ValueError(f"{path}: expected a parquet file: {error}") from error
         missing = sorted(set(columns) - set(source.schema_arrow.names))
         if missing:
             raise ValueError(f"{path}: lacks the columns {missing}")
@@ -35,8 +38,8 @@ def unpack_rows(
 
 
 def _unpack(picture: Any, folder: Path) -> Path:
-    raw = picture["bytes"] if isinstance(picture, dict) else picture
-    content = bytes(raw or b"")
+    raw = picture.get("bytes") if isinstance(picture, dict) else picture
+    content = raw if isinstance(raw, bytes) else b""
     name = hashlib.sha256(content).hexdigest()[:32] + _SUFFIXES.get(content[:3], ".image")
     target = folder / name
     if not target.is_file():

@@ -48,15 +48,15 @@ def _read_list(source: Path, name: str) -> Iterator[Record]:
     loaded = load_plain_pickle(path) if path.suffix == ".pkl" else read_json(path)
     has_answers = path.stem.endswith("_qa")
     fields = ("image", "question", "answer") if has_answers else ("img_id", "sent", "label")
-    for number, row in enumerate(check_rows(loaded, fields, path)):
-        item = str(row.get("question_id", f"{name}_{number}"))
+    kinds = {} if has_answers else {"label": dict}
+    for number, row in enumerate(check_rows(loaded, fields, path, kinds)):
+        item = row.get("question_id", f"{name}_{number}")
         image = source / "images" / name / f"{row[fields[0]]}.jpg"
-        yield vqa(item, image, (str(row[fields[1]]), _answer(row)), split_name(name))
+        yield vqa(item, image, (row[fields[1]], _answer(row)), split_name(name))
 
 
-def _answer(row: Row) -> str:
-    answer = row["answer"] if "answer" in row else next(iter(row["label"]), "")
-    return str(answer)
+def _answer(row: Row) -> object:
+    return row["answer"] if "answer" in row else next(iter(row["label"]), "")
 
 
 CONVERTER = Converter("path_vqa", __doc__, VQA, read)

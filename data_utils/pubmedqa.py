@@ -22,10 +22,13 @@ def read(args: argparse.Namespace) -> Iterator[Record]:
     """Items of the training part and the test part."""
     path = args.source / "ori_pqal.json"
     items, tests = read_json(path), set(read_json(args.source / "test_ground_truth.json"))
-    for pmid, row in zip(items, check_rows(list(items.values()), FIELDS, path), strict=True):
-        texts = str(row["QUESTION"]), " ".join(row["CONTEXTS"])
+    if not isinstance(items, dict):
+        raise ValueError(f"{path}: expected an object of items")
+    rows = check_rows(list(items.values()), FIELDS, path, {"CONTEXTS": list})
+    for pmid, row in zip(items, rows, strict=True):
+        texts = row["QUESTION"], " ".join(row["CONTEXTS"])
         split = "test" if pmid in tests else "train"
-        yield classified_text(pmid, texts, str(row["final_decision"]), split)
+        yield classified_text(pmid, texts, row["final_decision"], split)
 
 
 CONVERTER = Converter("pubmedqa", __doc__, TEXT_CLASSIFY, read)

@@ -22,15 +22,14 @@ ENGLISH = "en"
 def read(args: argparse.Namespace) -> Items:
     """Questions of the three splits."""
     for split, name in FILES.items():
-        for row in read_json_rows(args.source / name, FIELDS):
-            item = str(row["qid"])
+        for row in read_json_rows(args.source / name, FIELDS, {"img_name": str}):
             if row["q_lang"] != ENGLISH:
-                yield RejectedItem(item, "not English")
+                yield RejectedItem(str(row["qid"]), "not English")
                 continue
             image = args.source / "imgs" / row["img_name"]
-            texts = str(row["question"]), str(row["answer"])
+            texts = row["question"], row["answer"]
             # All pictures of the set have the same file name; the folder tells them apart.
-            yield vqa(item, image, texts, split, str(row["location"]), image_id=row["img_name"])
+            yield vqa(row["qid"], image, texts, split, row["location"], image_id=row["img_name"])
 
 
 CONVERTER = Converter("slake", __doc__, VQA, read)

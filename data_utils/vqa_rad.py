@@ -19,6 +19,7 @@ from data_utils.layouts import VQA, Record, vqa
 from data_utils.tables import Row, read_json_rows
 
 FIELDS = ("qid", "image_name", "image_organ", "question", "answer")
+KINDS = {"image_name": str}
 RELEASE, RELEASE_IMAGES = "VQA_RAD Dataset Public.json", "VQA_RAD Image Folder"
 FILES = {"train": "trainset.json", "test": "testset.json"}
 
@@ -27,20 +28,23 @@ def read(args: argparse.Namespace) -> Iterator[Record]:
     """Questions of both splits."""
     source: Path = args.source
     if (source / RELEASE).is_file():
-        for row in read_json_rows(source / RELEASE, (*FIELDS, "phrase_type")):
+        for row in read_json_rows(source / RELEASE, (*FIELDS, "phrase_type"), KINDS):
             is_test = str(row["phrase_type"]).strip().startswith("test")
             yield _question(row, source / RELEASE_IMAGES, "test" if is_test else "train")
         return
     for split, name in FILES.items():
-        for row in read_json_rows(source / name, FIELDS):
+        for row in read_json_rows(source / name, FIELDS, KINDS):
             yield _question(row, source / "images", split)
 
 
 def _question(row: Row, images: Path, split: str) -> Record:
     # Some answers are JSON numbers.
-    texts = str(row["question"]).lower(), str(row["answer"]).lower()
-    organ = str(row["image_organ"]).strip().lower()
-    return vqa(str(row["qid"]), images / row["image_name"], texts, split, organ)
+    texts = _lower(row["question"]), _lower(row["answer"])
+    return vqa(row["qid"], images / row["image_name"], texts, split, _lower(row["image_organ"]))
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
 
 
 CONVERTER = Converter("vqa_rad", __doc__, VQA, read)
