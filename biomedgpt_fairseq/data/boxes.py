@@ -54,13 +54,15 @@ def clip_boxes(boxes: Boxes, size: tuple[int, int]) -> Boxes:
 
 def has_area(boxes: Boxes) -> npt.NDArray[np.bool_]:
     """Which boxes (n,) are not empty."""
-    return np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
+    wide_and_high: npt.NDArray[np.bool_] = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
+    return wide_and_high
 
 
 def resize_boxes(boxes: Boxes, old: tuple[int, int], new: tuple[int, int]) -> Boxes:
     """Boxes of a picture that was resized from (width, height) `old` to `new`."""
     ratios = np.array(new, dtype=np.float64) / np.array(old)
-    return boxes * np.tile(ratios, 2)
+    resized: Boxes = boxes * np.tile(ratios, 2)
+    return resized
 
 
 def shift_boxes(boxes: Boxes, left: int, top: int) -> Boxes:

@@ -23,7 +23,6 @@ from biomedgpt_fairseq.data.errors import BadRow
 from biomedgpt_fairseq.data.image import load_image
 from biomedgpt_fairseq.data.pair_images import crop_around
 from biomedgpt_fairseq.data.pretrain_parts import (
-    SIDE_CONF,
     Composer,
     Examples,
     PretrainOptions,
@@ -70,7 +69,7 @@ def make_detection_examples(
     for corners, name in zip(bins, objects.names, strict=True):
         target += [*composer.bins(corners), *composer.encode(" " + name)]
     wording = Wording(composer.fill("detection"), target, labels)
-    example = composer.with_picture(composer.example(wording, SIDE_CONF), picture)
+    example = composer.with_picture(composer.example(wording, options.side_conf), picture)
     example.is_code = False
     return Examples([example])
 

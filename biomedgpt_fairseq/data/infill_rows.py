@@ -10,7 +10,6 @@ from torch import Tensor
 from biomedgpt_fairseq.data.errors import BadRow
 from biomedgpt_fairseq.data.image import load_image, to_pixels
 from biomedgpt_fairseq.data.pretrain_parts import (
-    SIDE_CONF,
     Composer,
     Examples,
     PretrainOptions,
@@ -41,7 +40,7 @@ def make_text_examples(
     noisy = tools.noise(np.array(tokens, dtype=np.int64), rng)
     before, after = _around(composer.instruction("text_infill").fill())
     source = [*composer.encode(before), *noisy.tolist(), *composer.encode(after)]
-    example = composer.example(Wording(source, tokens, text), SIDE_CONF)
+    example = composer.example(Wording(source, tokens, text), options.side_conf)
     example.image, example.image_is_real = blank(options.side), False
     example.is_code = False
     return Examples([example])
@@ -66,7 +65,7 @@ def make_image_examples(
         )
     target = [composer.vocab.first_code + number for number in numbers]
     wording = Wording(composer.fill("image_infill"), target, codes)
-    example = composer.example(wording, SIDE_CONF)
+    example = composer.example(wording, options.side_conf)
     example.image = without_middle(tools.scale(to_pixels(picture)))
     example.is_code = True
     return Examples([example])

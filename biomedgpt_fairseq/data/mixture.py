@@ -8,7 +8,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -17,6 +16,8 @@ import numpy.typing as npt
 from biomedgpt_fairseq.data.sampling import epoch_order
 
 Kind = Literal["image_text", "text", "image", "detection"]
+
+Layout = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 ROUND = 8
 """Of so many main rows, one brings rows of the other kinds along."""
@@ -67,13 +68,23 @@ class Stream:
         if rows < 1:
             raise ValueError(f"a source of the mixture must have rows, found {rows}")
         self.rows = rows
-        # Two, since a training epoch may run over the end of one of the source's.
-        self._order = lru_cache(maxsize=2)(lambda epoch: epoch_order(rows, seed, epoch).numpy())
+        self.seed = seed
+        self._orders: dict[int, npt.NDArray[np.int64]] = {}
+
+    def __reduce__(self) -> tuple[type[Stream], tuple[int, int]]:
+        return Stream, (self.rows, self.seed)  # orders are large, and quickly made again
 
     def __call__(self, position: int) -> tuple[int, int]:
         """Epoch (from 1) and row at a position from 0."""
         epoch, place = divmod(position, self.rows)
         return epoch + 1, int(self._order(epoch + 1)[place])
+
+    def _order(self, epoch: int) -> npt.NDArray[np.int64]:
+        if epoch not in self._orders:
+            # Two are kept: a training epoch may run over the end of one of the source's.
+            recent = dict(list(self._orders.items())[-1:])
+            self._orders = {**recent, epoch: epoch_order(self.rows, self.seed, epoch).numpy()}
+        return self._orders[epoch]
 
 
 def source_seed(seeds: Sequence[int], name: str) -> int:
@@ -146,13 +157,18 @@ class SharesPlan:
         self.counts = apportion(epoch_slots, shares)
         self._streams = [Stream(s.rows, source_seed(seeds, s.name)) for s in sources]
         self._seed = source_seed(seeds, "mixture")
-        self._layout = lru_cache(maxsize=1)(self._make_layout)
+        self._layouts: dict[int, Layout] = {}
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_layouts": {}}
 
     def slots(self, epoch: int) -> int:
         return int(self.counts.sum())
 
     def picks(self, epoch: int, slot: int) -> tuple[Pick, ...]:
-        owners, ranks = self._layout(epoch)
+        if epoch not in self._layouts:
+            self._layouts = {epoch: self._layout(epoch)}
+        owners, ranks = self._layouts[epoch]
         owner = int(owners[slot])
         position = (epoch - 1) * int(self.counts[owner]) + int(ranks[slot])
         return (Pick(owner, *self._streams[owner](position)),)
@@ -164,7 +180,7 @@ class SharesPlan:
         counts = self.counts.tolist()
         return [epoch * n / s.rows for n, s in zip(counts, self._sources, strict=True)]
 
-    def _make_layout(self, epoch: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def _layout(self, epoch: int) -> Layout:
         """Source of each slot (N,), and which of the source's rows of this epoch it is (N,).
 
         Each source is spread evenly, from a random start on.

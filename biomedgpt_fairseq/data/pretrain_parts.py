@@ -21,7 +21,7 @@ from biomedgpt_fairseq.text.tokenizer import Tokenizer
 from biomedgpt_fairseq.text.vocab import Vocabulary
 
 CODE_STRIDE = 8  # pixels of the code image to a code
-SIDE_CONF = 2.0  # weight of texts, infilling and detection
+_SIDE_CONF = 2.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,11 @@ class PretrainOptions:
     def side(self) -> int:
         """Side of infilling and detection pictures: the code image is their middle."""
         return 2 * self.code_image_size
+
+    @property
+    def side_conf(self) -> float:
+        """Weight of texts, infilling and detection; none where losses are only measured."""
+        return _SIDE_CONF if self.training else 1.0
 
     @property
     def num_codes_per_image(self) -> int:

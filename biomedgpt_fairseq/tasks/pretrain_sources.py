@@ -93,11 +93,18 @@ def single_files(files: Sequence[Files]) -> List[Files]:
 
 
 def has_free_mixture(cfg: UnifyOptions) -> bool:
-    """Whether another mixture than the released one is asked for."""
-    return any(
-        option is not None
-        for option in (cfg.mixture_weights, cfg.mixture_temperature, cfg.mixture_cap)
-    )
+    """Whether another mixture than the released one is asked for.
+
+    Raises ValueError for its epochs without its shares.
+    """
+    shares = (cfg.mixture_weights, cfg.mixture_temperature, cfg.mixture_cap)
+    free = any(option is not None for option in shares)
+    if cfg.mixture_epoch_rows is not None and not (free and cfg.mixture_epoch_rows > 0):
+        raise ValueError(
+            "--mixture-epoch-rows must be positive, and goes with --mixture-weights, "
+            f"--mixture-temperature or --mixture-cap; found {cfg.mixture_epoch_rows}"
+        )
+    return free
 
 
 def mixture_shares(cfg: UnifyOptions, sources: Sequence[Source]) -> List[float]:
