@@ -8,7 +8,6 @@ Columns written: image (base64), label index, label name.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from data_utils.layouts import IMAGE_CLASSIFY, classified_image
 from data_utils.partition import parse_fractions
 from data_utils.picture_list import Picture, find_pictures, read_csv
 from data_utils.splits import add_leak_argument, split_name
+from data_utils.tables import read_json
 from data_utils.writer import run_program
 
 
@@ -72,7 +72,9 @@ def _build_parser() -> argparse.ArgumentParser:
 
 
 def _run(args: argparse.Namespace) -> None:
-    labels: list[str] = json.loads(args.labels.read_text(encoding="utf-8")) if args.labels else []
+    labels = read_json(args.labels) if args.labels else []
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise ValueError(f"--labels {args.labels}: expected a JSON list of texts, found {labels}")
     options = FolderOptions(
         on_leak=args.on_leak,
         fractions=parse_fractions(args.fractions),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import logging
 import sys
 from collections.abc import Iterable, Iterator
@@ -22,6 +21,7 @@ from biomedgpt_fairseq.phantoms.case import png_base64
 from data_utils.medmnist_labels import SUBSETS, Subset
 from data_utils.npz_stream import Array, NpzArray
 from data_utils.splits import LeakPolicy, add_leak_argument, decide_leaks
+from data_utils.tables import read_json
 from data_utils.writer import Conversion, Target, run_program
 
 logger = logging.getLogger(__name__)
@@ -95,12 +95,14 @@ def find_labels(
 
 def read_labels(path: Path) -> tuple[str, ...]:
     """Class names from JSON: a list, number -> name, name -> number, any of them under "label"."""
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = read_json(path)
     if isinstance(found, dict) and isinstance(found.get("label"), dict):
         found = found["label"]
     if isinstance(found, list):
         return tuple(str(name) for name in found)
-    pairs = {str(key): str(value) for key, value in found.items()} if found else {}
+    if not isinstance(found, dict):
+        raise ValueError(f"{path}: expected class names, found {found!r:.80}")
+    pairs = {str(key): str(value) for key, value in found.items()}
     if pairs and not all(key.isdigit() for key in pairs):
         pairs = {number: name for name, number in pairs.items()}
     if sorted(pairs, key=int) != [str(number) for number in range(len(pairs))] or not pairs:

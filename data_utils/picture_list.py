@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from biomedgpt_fairseq.data.image import IMAGE_SUFFIXES
+from data_utils import tables
 from data_utils.splits import SPLIT_ORDER, split_name
 
 
@@ -45,24 +45,15 @@ def find_pictures(folder: Path, group_pattern: str = "") -> list[Picture]:
 
 def read_csv(table: Path, root: Path, group_pattern: str = "") -> list[Picture]:
     """Pictures of a CSV file with a header; paths are relative to `root`."""
-    if not table.is_file():
-        raise FileNotFoundError(f"no such file: {table}")
-    with table.open(encoding="utf-8", newline="") as stream:
-        reader = csv.DictReader(stream)
-        header = reader.fieldnames or []
-        if not {"path", "label"} <= set(header):
-            raise ValueError(
-                f"{table}: expected a header with path and label (and split, group), found {header}"
-            )
-        pictures = [
-            Picture(
-                root / row["path"],
-                row["label"],
-                split_name(row.get("split") or ""),
-                row.get("group") or _group(Path(row["path"]), group_pattern),
-            )
-            for row in reader
-        ]
+    pictures = [
+        Picture(
+            root / row["path"],
+            row["label"],
+            split_name(row.get("split") or ""),
+            row.get("group") or _group(Path(row["path"]), group_pattern),
+        )
+        for row in tables.read_csv(table, ("path", "label"))
+    ]
     if not pictures:
         raise ValueError(f"{table}: no rows")
     return pictures

@@ -25,7 +25,7 @@ MAX_LISTED_REJECTS = 1000
 
 def clean_field(text: str) -> str:
     """Text whose runs of white space, tabs and newlines included, are one space each."""
-    return " ".join(text.replace("\0", " ").split())
+    return " ".join(text.split())
 
 
 def check_row(row: Sequence[str], columns: Sequence[str], where: str) -> None:
