@@ -14,8 +14,18 @@ from tqdm import tqdm
 
 from biomedgpt_fairseq.fairseq_loading import Loaded, LoadRequest, load
 from biomedgpt_fairseq.fairseq_placement import Placement
+from biomedgpt_fairseq.fairseq_robustness import (
+    GroupRequest,
+    Robustness,
+    answer_record,
+    break_down_all,
+    doubts,
+    evaluate_wordings,
+    read_attributes,
+)
 from biomedgpt_fairseq.report.examples import picture_uri, select_examples
 from biomedgpt_fairseq.report.model import ReportData, Row, ShownExample
+from biomedgpt_fairseq.report.paraphrases import Paraphrases
 from biomedgpt_fairseq.report.provenance import file_record, versions
 from biomedgpt_fairseq.report.records import prediction_line, released_records
 from biomedgpt_fairseq.report.summary import Summary, summarize
@@ -41,6 +51,9 @@ class EvaluationRequest:
     report: bool = True
     log_file: Optional[str] = None
     command: str = ""
+    groups: GroupRequest = GroupRequest()
+    paraphrases: bool = False
+    """Evaluate every wording of the instruction."""
 
 
 def evaluate(request: EvaluationRequest) -> Summary:
@@ -53,17 +66,28 @@ def evaluate(request: EvaluationRequest) -> Summary:
     rows_wanted = len(dataset) if request.limit is None else min(request.limit, len(dataset))
     if rows_wanted == 0:
         raise ValueError(f"{loaded.task_options.data}: no rows to evaluate")
+    attributes = read_attributes(request.groups, loaded.task, dataset, rows_wanted)
     predictions = list(_predict(loaded, dataset, rows_wanted, request))
     scored_as = loaded.task.scored_as
     summary = summarize(scored_as, predictions, loaded.task.answers, request.load.seed)
     summary = replace(summary, task=loaded.task_name)
+    robustness = Robustness(
+        break_down_all(attributes, summary, request.groups, request.load.seed),
+        _compare_wordings(loaded, dataset, summary, request) if request.paraphrases else None,
+    )
     request.results_path.mkdir(parents=True, exist_ok=True)
-    record = _make_record(request, loaded, rows_wanted)
-    _write_results(request, loaded.task_name, summary)
+    record = {
+        **_make_record(request, loaded, rows_wanted),
+        "answer_set": answer_record(loaded, dataset),
+    }
+    if request.groups.metadata is not None:
+        record["metadata"] = file_record(request.groups.metadata)
+    _write_results(request, loaded.task_name, summary, robustness)
     if request.report:
         from biomedgpt_fairseq.report.html import render
 
         data = _make_report(request, loaded, dataset, summary, record)
+        data = replace(data, subgroups=robustness.subgroups, paraphrases=robustness.paraphrases)
         _write(request.results_path / "report.html", render(data))
     # Only this file holds times: all others have the same bytes when the run is repeated.
     finished = {
@@ -99,11 +123,22 @@ def _predict(loaded: Loaded, dataset: Any, count: int, request: EvaluationReques
         raise RuntimeError(f"{count} rows to evaluate, {done} answered")
 
 
-def _write_results(request: EvaluationRequest, task_name: str, summary: Summary) -> None:
+def _compare_wordings(
+    loaded: Loaded, dataset: Any, summary: Summary, request: EvaluationRequest
+) -> Paraphrases:
+    def predict(reworded: Any) -> Iterator[Any]:
+        return _predict(loaded, reworded, len(summary.rows), request)
+
+    return evaluate_wordings(loaded, dataset, summary, predict, request.load.seed)
+
+
+def _write_results(
+    request: EvaluationRequest, task_name: str, summary: Summary, robustness: Robustness
+) -> None:
     folder = request.results_path
     lines = [json.dumps(prediction_line(row), ensure_ascii=False) for row in summary.rows]
     _write(folder / "predictions.jsonl", "\n".join(lines) + "\n")
-    _write_json(folder / "metrics.json", summary.as_dict())
+    _write_json(folder / "metrics.json", {**summary.as_dict(), **robustness.as_dict()})
     released = released_records(task_name, summary.rows)
     _write(folder / f"{request.gen_subset}_predict.json", json.dumps(released, ensure_ascii=False))
 
@@ -158,6 +193,7 @@ def _make_report(
         worst=_show(loaded.task, dataset, worst, summary.rows),
         best=_show(loaded.task, dataset, best, summary.rows),
         free_text=summary.free_text,
+        notes=doubts(record["answer_set"]),
     )
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     # fairseq takes seconds to import: not for --help.
     from biomedgpt_fairseq.fairseq_loading import LoadRequest
     from biomedgpt_fairseq.fairseq_placement import Placement
+    from biomedgpt_fairseq.fairseq_robustness import GroupRequest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +28,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--num-workers", type=int, default=0, help="processes that read rows")
     parser.add_argument("--no-report", action="store_true", help="write no report.html")
     parser.add_argument("--log-file", metavar="FILE", help="training log for the report's curves")
+    parser.add_argument(
+        "--paraphrases", action="store_true", help="evaluate every wording of the instruction"
+    )
+    add_group_arguments(parser)
+
+
+def add_group_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options about subgroups of the rows."""
+    groups = parser.add_argument_group("subgroups")
+    groups.add_argument(
+        "--group-column", metavar="N[,N]", help="columns of the TSV, from 0, to group rows by"
+    )
+    groups.add_argument("--metadata", metavar="FILE", help=".csv, .tsv or .jsonl with row ids")
+    groups.add_argument("--metadata-key", default="id", metavar="NAME", help="its column of ids")
+    groups.add_argument("--group-by", metavar="NAME[,NAME]", help="its columns to group rows by")
+    groups.add_argument(
+        "--allow-unknown-groups",
+        action="store_true",
+        help="rows without an entry or value make a group 'unknown'",
+    )
+    groups.add_argument(
+        "--min-group-rows", type=int, default=20, metavar="N", help="smaller groups: not compared"
+    )
 
 
 def add_checkpoint_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +72,11 @@ def add_checkpoint_arguments(parser: argparse.ArgumentParser) -> None:
         "--model-overrides", default="{}", metavar="JSON", help="options that replace saved ones"
     )
     parser.add_argument("--eval-args", metavar="JSON", help='generation options, as {"beam": 5}')
+    parser.add_argument(
+        "--allow-test-answers",
+        action="store_true",
+        help="use an answer set whose data card says that it holds test answers; is recorded",
+    )
     parser.add_argument("--selected-cols", metavar="COLS", help="column indices of the TSV")
     parser.add_argument("--bpe-dir", metavar="DIR", help="folder with the vocabulary")
     parser.add_argument("--user-dir", metavar="DIR", help="folder with tasks of your own")
@@ -76,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
             report=not args.no_report,
             log_file=args.log_file,
             command=command_line(sys.argv),
+            groups=group_request(args),
+            paraphrases=args.paraphrases,
         )
     )
     for line in summary.lines():
@@ -114,6 +145,8 @@ def load_request(args: argparse.Namespace, data: str | None) -> LoadRequest:
         "bpe_dir": args.bpe_dir,
     }
     overrides |= {name: value for name, value in named.items() if value is not None}
+    if args.allow_test_answers:
+        overrides["allow_test_answers"] = True
     if args.eval_args is not None and not isinstance(json.loads(args.eval_args), dict):
         raise ValueError(f'--eval-args: expected JSON as {{"beam": 5}}, found {args.eval_args}')
     return LoadRequest(
@@ -124,6 +157,35 @@ def load_request(args: argparse.Namespace, data: str | None) -> LoadRequest:
         search=args.beam_search_vqa_eval,
         zero_shot=args.zero_shot,
         seed=args.seed,
+    )
+
+
+def group_request(args: argparse.Namespace) -> GroupRequest:
+    """What the command line says about subgroups."""
+    from biomedgpt_fairseq.fairseq_robustness import GroupRequest
+
+    columns = [part.strip() for part in (args.group_column or "").split(",") if part.strip()]
+    if not all(part.isascii() and part.isdigit() for part in columns):
+        raise ValueError(
+            f"--group-column must be column indices from 0 as in 1,6, found {args.group_column!r}"
+        )
+    if (args.metadata is None) != (args.group_by is None):
+        raise ValueError(
+            "--metadata FILE and --group-by NAME belong together; columns of the TSV itself are "
+            "named by --group-column"
+        )
+    names = [name.strip() for name in (args.group_by or "").split(",") if name.strip()]
+    if args.group_by is not None and len(set(names)) < max(1, len(args.group_by.split(","))):
+        raise ValueError(f"--group-by: expected different column names, found {args.group_by!r}")
+    if args.min_group_rows < 1:
+        raise ValueError(f"--min-group-rows must be at least 1, found {args.min_group_rows}")
+    return GroupRequest(
+        columns=tuple(int(part) for part in columns),
+        metadata=None if args.metadata is None else Path(args.metadata),
+        key=args.metadata_key,
+        names=tuple(names),
+        allow_unknown=args.allow_unknown_groups,
+        min_rows=args.min_group_rows,
     )
 
 

@@ -30,10 +30,11 @@ class ChanceGap(NamedTuple):
 
 
 def widest_gap(values: Mapping[str, float]) -> Gap | None:
-    """Between the extreme groups, the first of equals; None with fewer than two groups."""
+    """Between the extreme groups, of equals the first and the last; None with fewer than two."""
     if len(values) < 2:
         return None
-    worst, best = min(values, key=values.__getitem__), max(values, key=values.__getitem__)
+    worst = min(values, key=values.__getitem__)
+    best = max(reversed(list(values)), key=values.__getitem__)
     return Gap(worst, best, values[best] - values[worst])
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined
@@ -11,6 +12,7 @@ from markupsafe import Markup
 
 from biomedgpt_fairseq.report import plots
 from biomedgpt_fairseq.report.model import Measure, ReportData
+from biomedgpt_fairseq.report.subgroups import Group
 
 
 def render(data: ReportData) -> str:
@@ -30,23 +32,91 @@ def render(data: ReportData) -> str:
         measures=[_measure_cells(measure) for measure in data.measures],
         figures=[Markup(figure) for figure in figures if figure],
         record=_record_cells(data.record),
+        subgroups=[_subgroup_cells(data, place) for place in range(len(data.subgroups))],
+        wordings=_wording_cells(data),
     )
+
+
+def _subgroup_cells(data: ReportData, place: int) -> dict[str, object]:
+    """The table of an attribute, all rows first, its gaps and its figure."""
+    found = data.subgroups[place]
+    everything = Group("all rows", data.measures[0].count, False, data.measures)
+    groups = [everything, *found.groups]
+    names = [measure.name for measure in data.measures]
+    shown = [_by_name(group.measures) for group in groups]
+    main = names[0]
+    points = [
+        (group.name, measures[main], group.few)
+        for group, measures in zip(groups, shown, strict=True)
+        if main in measures
+    ]
+    units = {measure.name: measure for measure in data.measures}
+    return {
+        "found": found,
+        "names": names,
+        "groups": [
+            (group, [_interval_text(measures.get(name), group.rows) for name in names])
+            for group, measures in zip(groups, shown, strict=True)
+        ],
+        "gaps": [
+            (name, gap.worst, gap.best, _show(units[name], gap.gap))
+            for name, gap in found.gaps.items()
+        ],
+        "figure": Markup(plots.interval_plot(f"group{place}", f"By {found.attribute}", points)),
+    }
+
+
+def _wording_cells(data: ReportData) -> dict[str, object] | None:
+    """The table of the wordings, the summary of each metric, and the figure."""
+    found = data.paraphrases
+    if found is None:
+        return None
+    first = found.wordings[0].measures
+    points = [(w.template.strip(), w.measures[0], False) for w in found.wordings]
+    return {
+        "found": found,
+        "names": [measure.name for measure in first],
+        "rows": [
+            (wording, [_interval_text(_by_name(wording.measures).get(m.name)) for m in first])
+            for wording in found.wordings
+        ],
+        "spreads": [
+            (name, [_show(_by_name(first)[name], value) for value in spread])
+            for name, spread in found.spreads().items()
+        ],
+        "figure": Markup(plots.interval_plot("wordings", "By wording", points)),
+    }
+
+
+def _by_name(measures: Sequence[Measure]) -> dict[str, Measure]:
+    return {measure.name: measure for measure in measures}
+
+
+def _show(measure: Measure, value: float | None) -> str:
+    """A value in the form of a metric: percent with one decimal, others with three."""
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value * 100:.1f}" if measure.percent else f"{value:.3f}"
+
+
+def _interval_text(measure: Measure | None, rows: int | None = None) -> str:
+    """Value and interval, and the rows that the metric is about where they are not all."""
+    if measure is None:
+        return "–"
+    value, low, high = (_show(measure, v) for v in (measure.value, measure.low, measure.high))
+    part = "" if rows in (None, measure.count) else f", {measure.count} rows"
+    return f"{value} ({low} – {high}){part}"
 
 
 def _measure_cells(measure: Measure) -> dict[str, object]:
     """Texts and, for the interval bar, positions in percent of [0, 1]."""
-    scale = 100 if measure.percent else 1
-
-    def show(value: float | None) -> str:
-        return "–" if value is None else f"{value * scale:.{1 if measure.percent else 3}f}"
-
     has_interval = measure.low is not None and measure.high is not None
     return {
         "name": measure.name,
-        "value": show(measure.value),
+        "value": _show(measure, measure.value),
         "unit": "%" if measure.percent else "",
-        "low": show(measure.low),
-        "high": show(measure.high),
+        "low": _show(measure, measure.low),
+        "high": _show(measure, measure.high),
         "has_interval": has_interval,
         "bar": measure.percent and has_interval,
         "left": f"{100 * (measure.low or 0):.2f}",

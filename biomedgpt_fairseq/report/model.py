@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from biomedgpt_fairseq.metrics.classification import Reliability
+
+if TYPE_CHECKING:
+    from biomedgpt_fairseq.report.paraphrases import Paraphrases
+    from biomedgpt_fairseq.report.subgroups import Breakdown
 
 
 @dataclass(frozen=True)
@@ -91,3 +96,7 @@ class ReportData:
     worst: Sequence[ShownExample] = ()
     best: Sequence[ShownExample] = ()
     free_text: bool = False
+    notes: Sequence[str] = ()
+    """What must be known before the numbers are read."""
+    subgroups: Sequence[Breakdown] = ()
+    paraphrases: Paraphrases | None = None

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from biomedgpt_fairseq.metrics.classification import Reliability
-from biomedgpt_fairseq.report.model import Confusion, Curve
+from biomedgpt_fairseq.report.model import Confusion, Curve, Measure
 
 ACCENT = "#2a7f9e"
 SECOND = "#d1772c"
@@ -149,6 +149,34 @@ def reliability_plot(reliability: Reliability) -> str:
         bottom.set(xlabel="confidence", ylabel="rows", xlim=(0, 1))
 
     return _svg("reliability", (4.2, 3.9), draw, heights=(3, 1))
+
+
+def interval_plot(name: str, title: str, points: Sequence[tuple[str, Measure, bool]]) -> str:
+    """One metric of several groups or wordings, from the top, each with its interval.
+
+    name: distinguishes the figure on the page.  points: (label, metric, whether it is faint); the
+    first is the whole split or the released wording, whose value is a line to compare with.
+    """
+    scale = 100 if points[0][1].percent else 1
+
+    def draw(axes: Any) -> None:
+        axes.axvline(points[0][1].value * scale, color=_FAINT, lw=1, ls=(0, (4, 3)))
+        for place, (_, measure, faint) in enumerate(points):
+            color, alpha = (SECOND if place == 0 else ACCENT), (0.4 if faint else 1.0)
+            if measure.low is not None and measure.high is not None:
+                ends = [measure.low * scale, measure.high * scale]
+                axes.plot(ends, [place] * 2, color=color, alpha=alpha, lw=2.4)
+            axes.plot(measure.value * scale, place, "o", color=color, alpha=alpha, ms=6)
+        axes.set_yticks(range(len(points)), [_shorten(label, 28) for label, _, _ in points])
+        unit = " (%)" if points[0][1].percent else ""
+        axes.set(
+            title=_shorten(title, 40),
+            xlabel=points[0][1].name + unit,
+            ylim=(len(points) - 0.5, -0.5),
+        )
+        axes.tick_params(axis="y", length=0)
+
+    return _svg(name, (5.2, 1.1 + 0.3 * len(points)), draw)
 
 
 def _marker(curve: Curve) -> dict[str, Any]:

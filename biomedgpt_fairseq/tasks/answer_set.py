@@ -114,7 +114,7 @@ def describe_answers(
         statement = "No data card; every candidate that the evaluated rows use is in training rows."
     else:
         statement = (
-            "No data card and no training rows at hand: unknown whether it saw test answers."
+            "No data card, and training rows were not read: unknown whether test answers are in."
         )
     return {
         "source": file_record(path) if path else "--ans2label-dict",

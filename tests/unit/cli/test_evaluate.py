@@ -1,8 +1,14 @@
 import argparse
+from pathlib import Path
 
 import pytest
 
-from biomedgpt_fairseq.cli.evaluate import add_arguments, load_request, parse_overrides
+from biomedgpt_fairseq.cli.evaluate import (
+    add_arguments,
+    group_request,
+    load_request,
+    parse_overrides,
+)
 
 
 @pytest.fixture
@@ -91,3 +97,44 @@ def test_eval_args_must_be_a_mapping(parser: argparse.ArgumentParser) -> None:
 def test_two_precisions_are_refused(parser: argparse.ArgumentParser) -> None:
     with pytest.raises(SystemExit):
         parser.parse_args(["--path=a", "--results-path=r", "--fp16", "--bf16"])
+
+
+def test_groups_of_the_command_line(parser: argparse.ArgumentParser) -> None:
+    pytest.importorskip("fairseq")
+    from biomedgpt_fairseq.fairseq_robustness import GroupRequest
+
+    fixed = ["--path=a", "--results-path=r"]
+    assert group_request(parser.parse_args(fixed)) == GroupRequest()
+    options = ["--group-column=1, 6", "--metadata=m.csv", "--group-by=site,sex"]
+    options += ["--metadata-key=uid", "--allow-unknown-groups", "--min-group-rows=5"]
+    assert group_request(parser.parse_args([*fixed, *options])) == GroupRequest(
+        (1, 6), Path("m.csv"), "uid", ("site", "sex"), True, 5
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--metadata=m.csv"], "--metadata FILE and --group-by NAME belong together"),
+        (["--group-by=site"], "--metadata FILE and --group-by NAME belong together"),
+        (["--metadata=m.csv", "--group-by=site,site"], "--group-by: expected different"),
+        (["--metadata=m.csv", "--group-by="], "--group-by: expected different"),
+        (["--group-column=site"], "--group-column must be column indices"),
+        (["--group-column=-1"], "--group-column must be column indices"),
+        (["--min-group-rows=0"], "--min-group-rows must be at least 1"),
+    ],
+)
+def test_groups_that_cannot_be_meant_are_refused(
+    options: list[str], message: str, parser: argparse.ArgumentParser
+) -> None:
+    pytest.importorskip("fairseq")
+    with pytest.raises(ValueError, match=message):
+        group_request(parser.parse_args(["--path=a", "--results-path=r", *options]))
+
+
+def test_test_answers_are_allowed_by_their_flag_only(parser: argparse.ArgumentParser) -> None:
+    pytest.importorskip("fairseq")
+    fixed = ["--path=a", "--results-path=r"]
+    assert load_request(parser.parse_args(fixed), None).overrides == {}
+    allowed = load_request(parser.parse_args([*fixed, "--allow-test-answers"]), None)
+    assert allowed.overrides == {"allow_test_answers": True}

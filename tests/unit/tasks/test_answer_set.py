@@ -101,7 +101,7 @@ def test_record_names_file_and_card(tmp_path: Path) -> None:
         ({"answers": TRAIN_ONLY}, None, "Candidates from the splits train, says the card."),
         (None, 3, "3 candidates are answers of the evaluated rows and of no training row: unless"),
         (None, 0, "No data card; every candidate that the evaluated rows use is in training rows."),
-        (None, None, "No data card and no training rows at hand: unknown whether"),
+        (None, None, "No data card, and training rows were not read: unknown whether"),
     ],
 )
 def test_record_says_in_words_what_is_known(

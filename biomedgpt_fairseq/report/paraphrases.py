@@ -1,0 +1,108 @@
+"""How much the result depends on the wording of the instruction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from biomedgpt_fairseq.metrics.answers import fold
+from biomedgpt_fairseq.report.model import Measure, Row
+from biomedgpt_fairseq.report.subgroups import measures_dict
+
+
+@dataclass(frozen=True)
+class Wording:
+    """The result of one wording.
+
+    template: the instruction with `{}` for its fields.  agreement: share of rows whose answer is
+    that of the released wording, up to case and outer spaces; for free text, the whole text.
+    """
+
+    template: str
+    released: bool
+    agreement: float
+    measures: Sequence[Measure]
+
+
+class Spread(NamedTuple):
+    """A metric over all wordings, the released one included.
+
+    spread: distance between the best and the worst.
+    """
+
+    released: float
+    mean: float
+    worst: float
+    spread: float
+
+
+@dataclass(frozen=True)
+class Paraphrases:
+    """The results of all wordings, the released one first.
+
+    stable: share of rows that are answered the same in every wording.
+    """
+
+    instruction: str
+    wordings: Sequence[Wording]
+    stable: float
+
+    def spreads(self) -> dict[str, Spread]:
+        """Of each metric that every wording has."""
+        found = {}
+        for place in self.wordings[0].measures:
+            values = [
+                m.value
+                for wording in self.wordings
+                for m in wording.measures
+                if m.name == place.name
+            ]
+            if len(values) == len(self.wordings):
+                mean, worst = sum(values) / len(values), min(values)
+                found[place.name] = Spread(values[0], mean, worst, max(values) - worst)
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """The entry `paraphrases` of metrics.json."""
+        return {
+            "instruction": self.instruction,
+            "metrics": {name: spread._asdict() for name, spread in self.spreads().items()},
+            "same_answer_in_all": self.stable,
+            "wordings": [
+                {
+                    "template": wording.template,
+                    "released": wording.released,
+                    "agreement": wording.agreement,
+                    "metrics": measures_dict(wording.measures),
+                }
+                for wording in self.wordings
+            ],
+        }
+
+    def line(self) -> str:
+        """The result in one line."""
+        name, spread = next(iter(self.spreads().items()))
+        return (
+            f"{len(self.wordings)} wordings: {name} {spread.released:.4f} as released, mean "
+            f"{spread.mean:.4f}, worst {spread.worst:.4f}, spread {spread.spread:.4f}; "
+            f"{self.stable:.1%} of the rows answered the same in all"
+        )
+
+
+def compare_wordings(
+    instruction: str, results: Sequence[tuple[str, Sequence[Row], Sequence[Measure]]]
+) -> Paraphrases:
+    """What the wordings have in common.
+
+    results: (template, rows, metrics) of each wording, the released one first, the same rows in
+    the same order in all.
+    """
+    answers = [[fold(row.answer) for row in rows] for _, rows, _ in results]
+    released, count = answers[0], len(answers[0])
+    wordings = []
+    for number, (template, _, measures) in enumerate(results):
+        same = sum(a == b for a, b in zip(released, answers[number], strict=True))
+        wordings.append(Wording(template, number == 0, same / count, measures))
+    stable = sum(len(set(texts)) == 1 for texts in zip(*answers, strict=True))
+    return Paraphrases(instruction, wordings, stable / count)
