@@ -78,7 +78,11 @@ def test_groups_stay_together_in_drawn_splits() -> None:
 
 
 def test_rejects_are_counted_with_reasons(tmp_path: Path) -> None:
-    items = [*cases("train", "a"), RejectedItem("q", "not English"), *cases("train", ["", " "])]
+    items: list[Record | RejectedItem] = [
+        *cases("train", "a"),
+        RejectedItem("q", "not English"),
+        *cases("train", ["", " "]),
+    ]
     convert_corpus(Corpus("test", TEXT_CLASSIFY, items), tmp_path, CorpusOptions(valid_share=0))
 
     card = json.loads((tmp_path / "card.json").read_text())

@@ -64,3 +64,24 @@ def test_evidence_labels_have_one_spelling(shared_dir: Path, convert: Callable[.
     assert sorted(made.json("answers")) == sorted(evidence_inference.CLASSES)
     card = made.json("card")
     assert card["rejected"] == {} and card["groups_shared"] == 0
+
+
+def test_evidence_needs_prompt_article_and_label(
+    tmp_path: Path, convert: Callable[..., Any]
+) -> None:
+    (tmp_path / "splits").mkdir()
+    for number, name in enumerate(evidence_inference.SPLITS):
+        (tmp_path / "splits" / f"ev2_{name}_article_ids.txt").write_text(f"{number}\n")
+    prompts = ["PromptID,Outcome,Intervention,Comparator", "5,pain ,drug,placebo"]
+    (tmp_path / "prompts_merged.csv").write_text("\n".join(prompts))
+    rows = ["PromptID,PMCID,Label,Annotations"]
+    rows += [f"5,{n},significantly increase{'d' * n},text {n}" for n in (0, 1)]
+    rows += ["5,2,no significant difference,text 2", "5,0,unclear,x", "6,0,significantly,x"]
+    (tmp_path / "v2_annotations.csv").write_text("\n".join(rows))
+
+    made = convert(evidence_inference.CONVERTER, tmp_path)
+
+    question = "pain: drug compared with placebo"
+    assert made.rows("train") == [["text 0", question, "significantly increased"]]
+    assert made.counts() == {"train": 1, "valid": 1, "test": 1}
+    assert made.json("card")["rejected"] == {"unknown prompt, article or label": 2}

@@ -1,5 +1,6 @@
 """Summaries of questions and of consultations."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,3 +88,27 @@ def test_indiana_reports(shared_dir: Path, convert: Callable[..., Any]) -> None:
     assert abs(counts["valid"] - 180) < 10 and abs(counts["test"] - 180) < 10
     # 319 reports repeat the findings of another one; none of them crosses.
     assert made.json("card")["leaks"]["shared"] == 0
+
+
+def test_reports_without_an_impression_are_rejected(
+    tmp_path: Path, convert: Callable[..., Any]
+) -> None:
+    rows = [{"study_id": n, "findings": f"Lungs {n}.", "impression": f"I {n}"} for n in range(10)]
+    rows[3]["impression"] = None
+    (tmp_path / "reports.json").write_text(json.dumps(rows))
+
+    made = convert(indiana_reports.CONVERTER, tmp_path / "reports.json")
+
+    assert sum(made.counts().values()) == 9
+    assert made.json("card")["rejects"] == [["3", "empty target"]]
+    assert "3" not in sum(made.json("splits").values(), [])
+
+
+def test_tables_of_questions(tmp_path: Path, convert: Callable[..., Any]) -> None:
+    for name in meqsum.FILES:
+        (tmp_path / f"{name}.tsv").write_text(f"Long {name}\tShort {name}\nAlone\t\n")
+
+    made = convert(meqsum.CONVERTER, tmp_path)
+
+    assert made.rows("valid") == [["Long val", "Short val"]]
+    assert made.json("card")["rejected"] == {"empty target": 3}
