@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -50,6 +51,19 @@ class Measure:
     """Shown times 100; metrics that are no share of anything, such as CIDEr-D, are shown as is."""
     source: str = ""
     """The library, and the tokens, that it was computed with."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Its entry in metrics.json; a limit that no resample has is null, as JSON has no NaN."""
+        low, high = (
+            None if limit is None or math.isnan(limit) else limit for limit in (self.low, self.high)
+        )
+        return {
+            "value": self.value,
+            "low": low,
+            "high": high,
+            "rows": self.count,
+            "source": self.source,
+        }
 
 
 @dataclass(frozen=True)

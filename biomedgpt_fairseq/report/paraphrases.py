@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from biomedgpt_fairseq.metrics.answers import fold
 from biomedgpt_fairseq.report.model import Measure, Row
-from biomedgpt_fairseq.report.subgroups import measures_dict
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Paraphrases:
                     "template": wording.template,
                     "released": wording.released,
                     "agreement": wording.agreement,
-                    "metrics": measures_dict(wording.measures),
+                    "metrics": {m.name: m.as_dict() for m in wording.measures},
                 }
                 for wording in self.wordings
             ],

@@ -54,7 +54,7 @@ class Breakdown:
                     "group": group.name,
                     "rows": group.rows,
                     "few_rows": group.few,
-                    "metrics": measures_dict(group.measures),
+                    "metrics": {m.name: m.as_dict() for m in group.measures},
                 }
                 for group in self.groups
             ],
@@ -70,26 +70,6 @@ class Breakdown:
         name, gap = next(iter(self.gaps.items()))
         found = f"{counted}; {name} lowest in {gap.worst!r}, {gap.gap:.4f} below {gap.best!r}"
         return f"{found}; p = {self.chance.p_value:.3f}" if self.chance is not None else found
-
-
-def measures_dict(measures: Sequence[Measure]) -> dict[str, Any]:
-    """Name -> value, interval and number of rows of each metric; limits that no resample has: null.
-
-    Intervals of a few rows can be undefined, which JSON has no number for.
-    """
-    return {
-        m.name: {
-            "value": m.value,
-            "low": _or_none(m.low),
-            "high": _or_none(m.high),
-            "rows": m.count,
-        }
-        for m in measures
-    }
-
-
-def _or_none(limit: float | None) -> float | None:
-    return None if limit is None or math.isnan(limit) else limit
 
 
 def break_down(

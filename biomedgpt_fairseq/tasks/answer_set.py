@@ -3,7 +3,7 @@
 import json
 import logging
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from biomedgpt_fairseq.report.provenance import file_record
 
@@ -36,7 +36,7 @@ def load_answers(
             logger.warning("%s: %s", path, LEAK)
         return answers
     try:
-        content = json.loads(inline or "")
+        content = _parse(inline or "", "--ans2label-dict")
     except json.JSONDecodeError as error:
         raise ValueError(
             f"--ans2label-dict must be a JSON map or list of answers: {error}"
@@ -52,14 +52,34 @@ def _read_answers(path: Path) -> List[str]:
         )
     if not path.is_file():
         raise FileNotFoundError(f"--ans2label-file {path}: no such file")
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"--ans2label-file {path}: expected UTF-8 text, found {error.reason} at byte "
+            f"{error.start}; save the file as UTF-8"
+        ) from error
     if path.suffix == ".json":
         try:
-            return _as_list(json.loads(text), str(path))
+            return _as_list(_parse(text, str(path)), str(path))
         except json.JSONDecodeError as error:
             raise ValueError(f"--ans2label-file {path} is not valid JSON: {error}") from error
     # Answers keep their spaces; only the line end is not part of them.
     return _as_list([line for line in text.split("\n") if line], str(path))
+
+
+def _parse(text: str, origin: str) -> object:
+    """The JSON value.  Raises ValueError when a key comes twice, of which JSON keeps the last."""
+
+    def refuse_twice(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise ValueError(f"{origin}: the answer {twice!r} occurs twice")
+        return found
+
+    return json.loads(text, object_pairs_hook=refuse_twice)
 
 
 def _as_list(content: object, origin: str) -> List[str]:
@@ -107,8 +127,9 @@ def describe_answers(
         statement = f"Candidates from the splits {', '.join(card.get('from', []))}, says the card."
     elif only_evaluated:
         statement = (
-            f"{only_evaluated} candidates are answers of the evaluated rows and of no training row:"
-            " unless the set was fixed beforehand, it was made with test answers."
+            "Candidates that are answers of evaluated rows and of no training row: "
+            f"{only_evaluated} of {len(answers)}. Unless the set was fixed beforehand, it was made "
+            "with test answers."
         )
     elif only_evaluated == 0:
         statement = "No data card; every candidate that the evaluated rows use is in training rows."

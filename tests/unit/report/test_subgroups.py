@@ -21,7 +21,7 @@ SITE = Attribute("site", SITES, "m.csv")
 def measure(numbers: Sequence[int]) -> list[Measure]:
     """The mean, and a metric that only rows 0 to 3 have."""
     part = [n for n in numbers if n < 4]
-    found = [Measure("score", mean(numbers), 0.0, 1.0, len(numbers))]
+    found = [Measure("score", mean(numbers), 0.0, 1.0, len(numbers), True, "by hand")]
     return [*found, Measure("part", mean(part), 0.0, math.nan, len(part))] if part else found
 
 
@@ -78,8 +78,8 @@ def test_entry_of_the_metrics_file_is_strict_json() -> None:
         "rows": 4,
         "few_rows": False,
         "metrics": {
-            "score": {"value": 0.75, "low": 0.0, "high": 1.0, "rows": 4},
-            "part": {"value": 1.0, "low": 0.0, "high": None, "rows": 2},
+            "score": {"value": 0.75, "low": 0.0, "high": 1.0, "rows": 4, "source": "by hand"},
+            "part": {"value": 1.0, "low": 0.0, "high": None, "rows": 2, "source": ""},
         },
     }
     assert again["gaps"]["score"]["worst"] == "a"

@@ -99,7 +99,11 @@ def test_record_names_file_and_card(tmp_path: Path) -> None:
     ("card", "only_evaluated", "statement"),
     [
         ({"answers": TRAIN_ONLY}, None, "Candidates from the splits train, says the card."),
-        (None, 3, "3 candidates are answers of the evaluated rows and of no training row: unless"),
+        (
+            None,
+            1,
+            "Candidates that are answers of evaluated rows and of no training row: 1 of 2. Unless",
+        ),
         (None, 0, "No data card; every candidate that the evaluated rows use is in training rows."),
         (None, None, "No data card, and training rows were not read: unknown whether"),
     ],
