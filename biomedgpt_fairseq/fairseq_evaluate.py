@@ -68,6 +68,7 @@ def evaluate(request: EvaluationRequest) -> Summary:
         raise ValueError(f"{loaded.task_options.data}: no rows to evaluate")
     attributes = read_attributes(request.groups, loaded.task, dataset, rows_wanted)
     predictions = list(_predict(loaded, dataset, rows_wanted, request))
+    _warn_of_shared_ids(dataset, [prediction.row_id for prediction in predictions])
     scored_as = loaded.task.scored_as
     summary = summarize(scored_as, predictions, loaded.task.answers, request.load.seed)
     summary = replace(summary, task=loaded.task_name)
@@ -121,6 +122,20 @@ def _predict(loaded: Loaded, dataset: Any, count: int, request: EvaluationReques
             progress.update(len(ids))
     if done != count:
         raise RuntimeError(f"{count} rows to evaluate, {done} answered")
+
+
+def _warn_of_shared_ids(dataset: Any, ids: Sequence[str]) -> None:
+    """Each row counts, but whoever looks predictions up by id would miss some."""
+    first: dict[str, int] = {}
+    repeated = [row for row, row_id in enumerate(ids) if first.setdefault(row_id, row) != row]
+    if repeated:
+        path, number = dataset.place(repeated[0])
+        logger.warning(
+            "%s:%d: has the id %r of row %d, as %d rows have that of an earlier one; give every "
+            "row its own",
+            *(path, number, ids[repeated[0]], dataset.place(first[ids[repeated[0]]])[1]),
+            len(repeated),
+        )
 
 
 def _compare_wordings(
