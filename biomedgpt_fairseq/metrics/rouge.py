@@ -14,15 +14,15 @@ class RougeScore(NamedTuple):
     f: float
 
 
-@lru_cache(maxsize=1)
-def _scorer() -> Any:
+@lru_cache(maxsize=2)
+def _scorer(stem: bool) -> Any:
     # Imported late: it pulls in nltk and scikit-learn, a second at the start of every program.
     from rouge_score import rouge_scorer
 
-    return rouge_scorer.RougeScorer(list(KINDS), use_stemmer=True)
+    return rouge_scorer.RougeScorer(list(KINDS), use_stemmer=stem)
 
 
-def rouge(hyp: str, ref: str) -> dict[str, RougeScore]:
-    """rouge1, rouge2 and rougeL of a hypothesis, on Porter-stemmed lower-case words."""
-    scores = _scorer().score(ref, hyp)
+def rouge(hyp: str, ref: str, stem: bool = True) -> dict[str, RougeScore]:
+    """rouge1, rouge2 and rougeL of a hypothesis, on lower-case words, Porter-stemmed or not."""
+    scores = _scorer(stem).score(ref, hyp)
     return {kind: RougeScore(*map(float, scores[kind])) for kind in KINDS}

@@ -11,12 +11,14 @@ from biomedgpt_fairseq.text.normalize import remove_punctuation
 
 def prediction_line(row: Row) -> dict[str, Any]:
     """A line of predictions.jsonl."""
+    scores = {"scores": dict(row.scores)} if row.scores else {}
     return {
         "id": row.row_id,
         "answer": row.answer,
         "score": row.score,
         "gold": row.gold,
         "correct": row.value,
+        **scores,
     }
 
 

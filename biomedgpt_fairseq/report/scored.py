@@ -50,8 +50,19 @@ class Scored:
         limits = intervals(self.metrics, seed, chosen)
         for metric, interval in zip(self.metrics, limits, strict=True):
             if not np.isnan(interval.value):
+                low, high = (None if np.isnan(limit) else limit for limit in interval[1:])
                 count = int(metric.covered[chosen].sum())
-                found.append(Measure(metric.name, *interval, count, metric.percent, metric.source))
+                found.append(
+                    Measure(
+                        metric.name,
+                        interval.value,
+                        low,
+                        high,
+                        count,
+                        metric.percent,
+                        metric.source,
+                    )
+                )
         return found
 
 

@@ -39,39 +39,66 @@ class Summary:
     def as_dict(self) -> dict[str, Any]:
         """Content of metrics.json."""
         metrics = {
-            m.name: {"value": m.value, "low": m.low, "high": m.high, "rows": m.count}
+            m.name: {
+                "value": m.value,
+                "low": m.low,
+                "high": m.high,
+                "rows": m.count,
+                "source": m.source,
+            }
             for m in self.measures
         }
-        return {"task": self.task, "rows": len(self.rows), "interval": 0.95, "metrics": metrics}
+        return {
+            "task": self.task,
+            "rows": len(self.rows),
+            "interval": 0.95,
+            "metrics": metrics,
+            "notes": list(self.scored.notes),
+        }
 
     def lines(self) -> list[str]:
-        """One line of text per metric."""
+        """One line of text per metric, and per note."""
         width = max(len(m.name) for m in self.measures)
-        return [
-            f"{m.name:{width}}  {m.value:8.4f}  [{m.low:.4f}, {m.high:.4f}]  {m.count} rows"
+        lines = [
+            f"{m.name:{width}}  {m.value:8.4f}  {_limits(m):16}  {m.count} rows  {m.source}"
             for m in self.measures
         ]
+        return [*lines, *(f"note: {note}" for note in self.scored.notes)]
+
+
+def _limits(measure: Measure) -> str:
+    if measure.low is None or measure.high is None:
+        return ""
+    return f"[{measure.low:.4f}, {measure.high:.4f}]"
 
 
 def score_rows(
-    task: str, predictions: Sequence[Predicted], answers: Sequence[str] | None
+    task: str,
+    predictions: Sequence[Predicted],
+    answers: Sequence[str] | None,
+    with_meteor: bool = True,
 ) -> Scored:
     """Rows and metrics of a task, to be summed over all rows or over subgroups.
 
-    answers: the closed set that `probabilities` are over.
+    answers: the closed set that `probabilities` are over.  with_meteor: of captions; its java
+    program takes seconds to start.
     """
     if task in FREE_TEXT_TASKS:
-        return score_texts(task, predictions)
+        return score_texts(task, predictions, with_meteor)
     if task == "vqa_gen":
         return score_questions(predictions)
     return score_classes(task, predictions, answers)
 
 
 def summarize(
-    task: str, predictions: Sequence[Predicted], answers: Sequence[str] | None, seed: int
+    task: str,
+    predictions: Sequence[Predicted],
+    answers: Sequence[str] | None,
+    seed: int,
+    with_meteor: bool = True,
 ) -> Summary:
     """Metrics of a task with bootstrap 95 % intervals over rows; arguments as of `score_rows`."""
-    scored = score_rows(task, predictions, answers)
+    scored = score_rows(task, predictions, answers, with_meteor)
     measures = scored.measures(seed)
     if task in FREE_TEXT_TASKS:
         return Summary(task, scored, measures, free_text=True)

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +22,17 @@ def measure(summary: Summary, name: str) -> Measure:
     return next(m for m in summary.measures if m.name == name)
 
 
+QUESTION_METRICS = [
+    "vqa_score",
+    "vqa_score closed",
+    "vqa_score open",
+    "accuracy",
+    "accuracy closed",
+    "accuracy open",
+    "token F1 open",
+    "BLEU-1 open",
+    "exact",
+]
 VQA = [
     Prediction("1", "Yes ", "yes", references={"yes": 1.0}),
     Prediction("2", "no", "yes", references={"yes": 1.0}),
@@ -55,7 +67,9 @@ def test_intervals_hold_the_value_and_repeat() -> None:
     first = summarize("vqa_gen", VQA * 20, None, 3)
     for m in first.measures:
         assert m.low is not None and m.high is not None
-        assert m.low < m.value < m.high
+        assert m.low <= m.value <= m.high
+        # Every open answer is one of its references.
+        assert (m.low < m.high) == (m.name not in {"token F1 open", "BLEU-1 open"})
     assert first.measures == summarize("vqa_gen", VQA * 20, None, 3).measures
 
 
@@ -110,7 +124,7 @@ def test_captions_are_compared_without_case_and_punctuation() -> None:
         Prediction("1", "A mass, left lung.", "a mass left lung"),
         Prediction("2", "no finding", "x&&y", references={"normal": 1.0, "no finding": 1.0}),
     ]
-    summary = summarize("caption", captions, None, 1)
+    summary = summarize("caption", captions, None, 1, with_meteor=False)
     assert summary.free_text and summary.confusion is None
     assert measure(summary, "rougeL F1").value == 1.0
     assert measure(summary, "CIDEr-D").value > 0
@@ -129,5 +143,75 @@ def test_metrics_file_and_lines_name_every_metric() -> None:
     summary = summarize("vqa_gen", VQA, None, 1)
     content = summary.as_dict()
     assert content["rows"] == 4 and content["task"] == "vqa_gen"
-    assert list(content["metrics"]) == ["vqa_score", "vqa_score closed", "vqa_score open", "exact"]
-    assert len(summary.lines()) == 4 and "0.6500" in summary.lines()[0]
+    assert list(content["metrics"]) == QUESTION_METRICS
+    assert content["metrics"]["accuracy"]["source"] == "VQA normalisation"
+    assert content["notes"] == []
+    assert len(summary.lines()) == 9 and "0.6500" in summary.lines()[0]
+
+
+def test_answers_are_matched_after_the_normalisation_of_the_vqa_evaluation() -> None:
+    rows = [
+        Prediction("1", "the left lung.", "Left lung"),
+        Prediction("2", "left lower lung", "left lung"),
+        Prediction("3", "Yes.", "yes"),
+    ]
+    summary = summarize("vqa_gen", rows, None, 1)
+    assert measure(summary, "vqa_score").value == 0
+    assert measure(summary, "accuracy").value == pytest.approx(2 / 3)
+    assert measure(summary, "accuracy closed").value == 1
+    assert measure(summary, "accuracy open").value == 0.5
+    # Two of three words against two of two.
+    assert measure(summary, "token F1 open").value == pytest.approx((1 + 4 / 5) / 2)
+    assert measure(summary, "BLEU-1 open").value == pytest.approx((1 + 2 / 3) / 2)
+    assert measure(summary, "BLEU-1 open").count == 2
+    assert [set(row.scores) for row in summary.rows] == [
+        {"accuracy", "token F1", "BLEU-1"},
+        {"accuracy", "token F1", "BLEU-1"},
+        {"accuracy"},
+    ]
+
+
+def test_kind_of_question_that_is_absent_has_no_metric() -> None:
+    names = [m.name for m in summarize("vqa_gen", VQA[:2], None, 1).measures]
+    assert names == ["vqa_score", "vqa_score closed", "accuracy", "accuracy closed", "exact"]
+
+
+def test_measures_of_picked_rows_are_those_of_the_rows_alone() -> None:
+    for task, rows, answers in (("vqa_gen", VQA, None), ("image_classify", CLASSES, ["a", "b"])):
+        scored = summarize(task, rows, answers, 1).scored
+        alone = summarize(task, rows[1:], answers, 1).measures
+        for found, wanted in zip(scored.measures(1, [1, 2, 3]), alone, strict=True):
+            assert (found.name, found.count) == (wanted.name, wanted.count)
+            assert (found.value, found.low, found.high) == pytest.approx(
+                (wanted.value, wanted.low, wanted.high)
+            )
+
+
+def test_captions_have_the_metrics_of_the_coco_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pycocoevalcap.bleu.bleu_scorer")
+    monkeypatch.setattr(shutil, "which", lambda program: None)
+    rows = [
+        Prediction("1", "A mass, left lung.", "a mass left lung"),
+        Prediction("2", "No finding.", "normal", references={"normal": 1.0, "no finding": 1.0}),
+    ]
+    summary = summarize("caption", rows, None, 1)
+    for name in ("BLEU-1", "BLEU-2", "ROUGE-L"):
+        assert measure(summary, name).value == pytest.approx(1.0)
+    assert measure(summary, "CIDEr").value > 0 and not measure(summary, "CIDEr").percent
+    assert set(summary.rows[0].scores) == {
+        "rouge1 F1",
+        "rouge2 F1",
+        "rougeL F1",
+        "CIDEr-D",
+        "ROUGE-L",
+        "CIDEr",
+    }
+    assert "METEOR left out" in summary.as_dict()["notes"][1]
+    assert summary.lines()[-1].startswith("note: METEOR left out")
+
+
+def test_meteor_can_be_left_out_on_purpose() -> None:
+    pytest.importorskip("pycocoevalcap.bleu.bleu_scorer")
+    summary = summarize("caption", [Prediction("1", "a", "a")], None, 1, with_meteor=False)
+    assert "METEOR" not in {m.name for m in summary.measures}
+    assert not any("METEOR" in note for note in summary.scored.notes)
