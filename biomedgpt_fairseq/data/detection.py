@@ -69,9 +69,9 @@ def make_detection_examples(
     for corners, name in zip(bins, objects.names, strict=True):
         target += [*composer.bins(corners), *composer.encode(" " + name)]
     wording = Wording(composer.fill("detection"), target, labels)
-    example = composer.with_picture(composer.example(wording, options.side_conf), picture)
+    example = composer.example(wording, options.side_conf)
     example.is_code = False
-    return Examples([example])
+    return composer.with_picture(picture, example)
 
 
 def parse_objects(cell: str) -> Objects:

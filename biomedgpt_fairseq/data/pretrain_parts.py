@@ -135,11 +135,12 @@ class Composer:
         example.conf = conf
         return example
 
-    def with_picture(self, example: Example, picture: Image.Image) -> Example:
-        """The example with an RGB picture."""
-        example.image = to_pixels(picture)
-        example.image_scale = self._tools.scale
-        return example
+    def with_picture(self, picture: Image.Image, *examples: Example) -> Examples:
+        """The examples with one RGB picture."""
+        pixels = to_pixels(picture)
+        for example in examples:
+            example.image, example.image_scale = pixels, self._tools.scale
+        return Examples(examples)
 
     def bins(self, bins: np.ndarray) -> list[int]:
         """Tokens of location bins."""

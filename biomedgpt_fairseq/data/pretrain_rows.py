@@ -67,7 +67,7 @@ def _caption_examples(
             objects = [name for name in cells["objects"].split("&&") if name]
             shown = _pools(tools).caption(cells["caption"], objects, limits.max_src_length, rng)
         made.append(_verdict(composer, composer.fill("matching", shown), is_right, 1.0))
-    return Examples(composer.with_picture(example, picture) for example in made)
+    return composer.with_picture(picture, *made)
 
 
 def _question_examples(
@@ -81,7 +81,6 @@ def _question_examples(
     _not_empty(question, "question")
     references = parse_references(cells["references"])
     answer = best_answer(references)
-    _not_empty(answer, "answer")
     conf = references[answer]
     picture = tools.pairs.plain(load_image(cells["image"], tools.source), rng)
     wording = Wording(composer.fill("qa", question), composer.encode(" " + answer), answer)
@@ -92,7 +91,7 @@ def _question_examples(
             shown = _pools(tools).answer([answer, *references], conf, rng)
         source = composer.fill("verification", question, shown)
         made.append(_verdict(composer, source, is_right, conf))
-    return Examples(composer.with_picture(example, picture) for example in made)
+    return composer.with_picture(picture, *made)
 
 
 def _region_examples(
@@ -114,9 +113,7 @@ def _region_examples(
     where = Wording(composer.fill("grounding", asked), tokens, shown)
     source = [*composer.fill("grounded_caption"), *tokens]
     what = Wording(source, composer.encode(" " + told), told)
-    return Examples(
-        composer.with_picture(composer.example(wording), picture) for wording in (where, what)
-    )
+    return composer.with_picture(picture, composer.example(where), composer.example(what))
 
 
 def _verdict(composer: Composer, source: list[int], is_right: bool, conf: float) -> Example:
