@@ -84,6 +84,9 @@ def workspace(tmp_path, corpus, checkpoints, request):
         arrays[f"{split}_labels"] = np.array([[0], [1], [0], [1]], np.uint8)
     np.savez(tmp_path / "pneumoniamnist.npz", **arrays)
     (tmp_path / "trainval_ans2label.pkl").write_bytes(pickle.dumps({"yes": 0, "no": 1}))
+    frequencies = {"ref_len": 2.0, "document_frequency": {("a", "mass"): 1.0}}
+    (tmp_path / "coco-train-words.p").write_bytes(pickle.dumps(frequencies))
+    (tmp_path / "sites.csv").write_text("id,site,sex\n0,A,f\n1,B,m\n2,A,f\n")
     return tmp_path
 
 
