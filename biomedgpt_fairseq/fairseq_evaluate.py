@@ -54,6 +54,8 @@ class EvaluationRequest:
     groups: GroupRequest = GroupRequest()
     paraphrases: bool = False
     """Evaluate every wording of the instruction."""
+    meteor: bool = True
+    """Captions are scored by METEOR too."""
 
 
 def evaluate(request: EvaluationRequest) -> Summary:
@@ -70,10 +72,11 @@ def evaluate(request: EvaluationRequest) -> Summary:
     predictions = list(_predict(loaded, dataset, rows_wanted, request))
     _warn_of_shared_ids(dataset, [prediction.row_id for prediction in predictions])
     scored_as = loaded.task.scored_as
-    summary = summarize(scored_as, predictions, loaded.task.answers, request.load.seed)
+    seed, answers = request.load.seed, loaded.task.answers
+    summary = summarize(scored_as, predictions, answers, seed, request.meteor)
     summary = replace(summary, task=loaded.task_name)
     robustness = Robustness(
-        break_down_all(attributes, summary, request.groups, request.load.seed),
+        break_down_all(attributes, summary, request.groups, seed),
         _compare_wordings(loaded, dataset, summary, request) if request.paraphrases else None,
     )
     request.results_path.mkdir(parents=True, exist_ok=True)
@@ -207,8 +210,7 @@ def _make_report(
         reliability=summary.reliability,
         worst=_show(loaded.task, dataset, worst, summary.rows),
         best=_show(loaded.task, dataset, best, summary.rows),
-        free_text=summary.free_text,
-        notes=doubts(record["answer_set"]),
+        notes=[*doubts(record["answer_set"]), *summary.scored.notes],
     )
 
 

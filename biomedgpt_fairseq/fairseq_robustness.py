@@ -118,10 +118,11 @@ def evaluate_wordings(
     task = loaded.task
     first, *others = get_instruction(task.instruction).wordings()
     results = [(first.template, released.rows, released.measures)]
+    meteor = any(measure.name == "METEOR" for measure in released.measures)
     for number, wording in enumerate(others, start=2):
         logger.info("wording %d of %d: %r", number, len(others) + 1, wording.template)
         predictions = list(predict(_reworded(dataset, wording)))
-        found = summarize(task.scored_as, predictions, task.answers, seed)
+        found = summarize(task.scored_as, predictions, task.answers, seed, meteor)
         results.append((wording.template, found.rows, found.measures))
     compared = compare_wordings(first.name, results)
     logger.info("%s", compared.line())

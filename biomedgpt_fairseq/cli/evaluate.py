@@ -31,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--paraphrases", action="store_true", help="evaluate every wording of the instruction"
     )
+    parser.add_argument(
+        "--no-meteor",
+        action="store_true",
+        help="captions: spare the seconds that METEOR's java takes",
+    )
     add_group_arguments(parser)
 
 
@@ -107,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
             command=command_line(sys.argv),
             groups=group_request(args),
             paraphrases=args.paraphrases,
+            meteor=not args.no_meteor,
         )
     )
     for line in summary.lines():

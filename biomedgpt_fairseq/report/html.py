@@ -123,6 +123,7 @@ def _measure_cells(measure: Measure) -> dict[str, object]:
         "width": f"{100 * ((measure.high or 0) - (measure.low or 0)):.2f}",
         "point": f"{100 * measure.value:.2f}",
         "count": measure.count,
+        "source": measure.source,
     }
 
 

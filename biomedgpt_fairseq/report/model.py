@@ -109,7 +109,6 @@ class ReportData:
     reliability: Reliability | None = None
     worst: Sequence[ShownExample] = ()
     best: Sequence[ShownExample] = ()
-    free_text: bool = False
     notes: Sequence[str] = ()
     """What must be known before the numbers are read."""
     subgroups: Sequence[Breakdown] = ()

@@ -9,7 +9,16 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-_PACKAGES = ("torch", "fairseq", "numpy", "pillow", "scikit-learn", "rouge_score", "sacrebleu")
+_PACKAGES = (
+    "torch",
+    "fairseq",
+    "numpy",
+    "pillow",
+    "scikit-learn",
+    "rouge_score",
+    "sacrebleu",
+    "pycocoevalcap",
+)
 _CHUNK = 1 << 20
 
 

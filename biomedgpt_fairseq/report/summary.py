@@ -30,7 +30,6 @@ class Summary:
     measures: Sequence[Measure]
     confusion: Confusion | None = None
     reliability: Reliability | None = None
-    free_text: bool = False
 
     @property
     def rows(self) -> Sequence[Row]:
@@ -101,7 +100,7 @@ def summarize(
     scored = score_rows(task, predictions, answers, with_meteor)
     measures = scored.measures(seed)
     if task in FREE_TEXT_TASKS:
-        return Summary(task, scored, measures, free_text=True)
+        return Summary(task, scored, measures)
     return Summary(task, scored, measures, _confusion(scored.rows), _reliability(scored.rows))
 
 

@@ -15,14 +15,26 @@ from biomedgpt_fairseq.text.compact import train_compact_vocabulary  # noqa: E40
 from biomedgpt_fairseq.text.tokenizer import load_tokenizer  # noqa: E402
 
 MODEL = {"arch": "ofa_micro", "scale_attn": True, "scale_fc": True, "scale_heads": True}
-KINDS = {"vqa_gen": "vqa", "image_classify": "classify", "gigaword": "summary", "mnli": "nli"}
-COLUMNS = {"vqa_gen": "0,5,2,3,4", "image_classify": "0,2", "gigaword": "0,1", "mnli": "0,1,2"}
+KINDS = {
+    "vqa_gen": "vqa",
+    "image_classify": "classify",
+    "gigaword": "summary",
+    "mnli": "nli",
+    "caption": "caption",
+}
+COLUMNS = {
+    "vqa_gen": "0,5,2,3,4",
+    "image_classify": "0,2",
+    "gigaword": "0,1",
+    "mnli": "0,1,2",
+    "caption": "1,4,2",
+}
 ROWS = 7
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Test rows of four tasks, a vocabulary, and checkpoints with random weights."""
+    """Test rows of every task, a vocabulary, and checkpoints with random weights."""
     root = tmp_path_factory.mktemp("evaluate")
     texts: list[str] = []
     for task, kind in KINDS.items():
@@ -52,7 +64,7 @@ def save_checkpoint(root: Path, task: str, path: Path, seed: int = 1, ema: bool 
         "selected_cols": COLUMNS[task],
         "eval_args": '{"beam": 2, "max_len_b": 4, "unnormalized": true}',
     }
-    if task != "mnli" and task != "gigaword":
+    if task in ("vqa_gen", "image_classify"):
         options["ans2label_file"] = str(root / task / "answers.json")
     cfg = {"task": {**options, "_name": task}, "model": MODEL}
     content: dict[str, Any] = {"args": None, "cfg": cfg, "model": model.state_dict()}
@@ -134,6 +146,18 @@ def test_other_tasks(folder: Path, tmp_path: Path, task: str) -> None:
     assert len(lines(tmp_path)) == ROWS
     metrics = json.loads((tmp_path / "metrics.json").read_text())["metrics"]
     assert {"image_classify": "score", "gigaword": "rougeL F1", "mnli": "acc"}[task] in metrics
+
+
+def test_captions_are_scored_by_the_coco_evaluation(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pycocoevalcap.bleu.bleu_scorer")
+    assert evaluate(folder, tmp_path, "--no-meteor", path="caption.pt") == 0
+    metrics = json.loads((tmp_path / "metrics.json").read_text())["metrics"]
+    assert {"BLEU-1", "BLEU-4", "ROUGE-L", "CIDEr", "CIDEr-D"} < set(metrics)
+    assert metrics["CIDEr"]["source"].startswith("pycocoevalcap, ")
+    assert "METEOR" not in metrics
+    for line in lines(tmp_path):
+        assert line["correct"] == line["scores"]["rougeL F1"]
+    assert "pycocoevalcap, " in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_ensemble_of_equals_is_the_model_itself(folder: Path, tmp_path: Path) -> None:

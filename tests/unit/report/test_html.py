@@ -22,13 +22,13 @@ ATTACK = "<script>alert('x')</script>"
 
 @pytest.fixture
 def data() -> ReportData:
-    row = Row("17", ATTACK, -0.5, "yes", 0.0, probabilities=[0.75, 0.25])
+    row = Row("17", ATTACK, -0.5, "yes", 0.0, {}, [0.75, 0.25], {"token F1": 0.4})
     return ReportData(
         title="vqa_gen on test.tsv",
         task="vqa_gen",
         split="test",
         measures=[
-            Measure("vqa_score", 0.714, 0.66, 0.77, 451),
+            Measure("vqa_score", 0.714, 0.66, 0.77, 451, source="as is"),
             Measure("CIDEr-D", 1.234, None, None, 451, percent=False),
         ],
         record={"seed": 7, "versions": {"torch": "2.0"}},
@@ -47,6 +47,8 @@ def test_page_shows_metrics_figures_and_rows(data: ReportData) -> None:
     page = render(data)
     assert "71.4 %" in page and "66.0 – 77.0" in page and "1.234" in page
     assert page.count("<svg") == 4
+    assert "Computed with" in page and "as is" in page
+    assert "<dt>token F1</dt><dd>0.400</dd>" in page
     assert "is it normal?" in page and "data:image/png;base64,AAAA" in page and "0.750" in page
     assert "Worst rows" in page and "Best rows" not in page
 
