@@ -81,11 +81,14 @@ def _area(counts: Floats, is_class: NDArray[np.bool_], scores: Floats) -> Floats
     (R, N) counts -> (R,), NaN without a pair.
     """
     order = np.argsort(scores, kind="stable")
-    _, starts = np.unique(scores[order], return_index=True)
-    own, sorted_counts = is_class[order], counts[:, order]
-    mine = np.add.reduceat(sorted_counts * own, starts, axis=1)  # (R, distinct scores)
-    others = np.add.reduceat(sorted_counts * ~own, starts, axis=1)
-    below = np.cumsum(others, axis=1) - others / 2
-    pairs = mine.sum(axis=1) * others.sum(axis=1)
+    ranked, own = scores[order], np.flatnonzero(is_class[order])
+    others = counts[:, order]
+    mine = others[:, own]  # (R, own rows)
+    others[:, own] = 0.0
+    others_so_far = np.zeros((len(counts), len(ranked) + 1))
+    np.cumsum(others, axis=1, out=others_so_far[:, 1:])
+    lower = others_so_far[:, np.searchsorted(ranked, ranked[own], side="left")]
+    lower_or_equal = others_so_far[:, np.searchsorted(ranked, ranked[own], side="right")]
+    ordered = (mine * (lower + lower_or_equal)).sum(axis=1) / 2
     with np.errstate(invalid="ignore"):
-        return np.asarray((mine * below).sum(axis=1) / pairs)
+        return np.asarray(ordered / (mine.sum(axis=1) * others_so_far[:, -1]))
