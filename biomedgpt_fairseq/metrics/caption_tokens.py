@@ -1,20 +1,38 @@
 """Captions as the tokens that the COCO caption metrics count."""
 
 import logging
+import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 logger = logging.getLogger(__name__)
 
 PTB = "PTBTokenizer"
-FALLBACK = "13a tokens without punctuation"
+FALLBACK = "PTB-like tokens (pure Python)"
+
+_TOKEN = re.compile(
+    r"""
+      '(?:s|m|d|ll|re|ve)\b            # the patient 's
+    | n't\b                            # do n't
+    | (?:[^\W\d_]\.){2,}              # p.m.
+    | [^\W_]+?(?=n't\b)
+    | \d+(?:[.,:]\d+)+                # 3.5  1,000  2:50
+    | [^\W_]+(?:[-/][^\W_]+)*         # x-ray  and/or
+    | _+                              # a name that was taken out
+    | [^\w\s]
+    """,
+    re.VERBOSE,
+)
+# The program writes these as words; COCO's list of punctuation has them in capitals only.
+_BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
+# The program turns these into marks of the list.
+_TYPOGRAPHIC = '"\u201c\u201d\u2018\u2019\u2026\u2013\u2014'
 
 
 @dataclass(frozen=True)
 class TokenizedCaptions:
-    """Tokens joined by single spaces, in lower case and without punctuation."""
+    """Tokens joined by single spaces, in lower case and without most punctuation."""
 
     hyps: Sequence[str]
     refs: Sequence[Sequence[str]]
@@ -24,7 +42,7 @@ class TokenizedCaptions:
 
 
 def tokenize_captions(hyps: Sequence[str], refs: Sequence[Sequence[str]]) -> TokenizedCaptions:
-    """Tokens by the java program that pycocoevalcap ships or, where that cannot run, by sacrebleu.
+    """Tokens by the java program that pycocoevalcap ships or, where that cannot run, by rules.
 
     Raises ModuleNotFoundError without pycocoevalcap.
     """
@@ -48,19 +66,12 @@ def tokenize_captions(hyps: Sequence[str], refs: Sequence[Sequence[str]]) -> Tok
 
 
 def fallback_tokens(text: str) -> str:
-    """Tokens of mteval's 13a rules (sacrebleu) in lower case, without the punctuation of COCO."""
+    """The tokens of the Penn Treebank program, nearly, in lower case and without punctuation."""
     from pycocoevalcap.tokenizer.ptbtokenizer import PUNCTUATIONS
 
-    words = _thirteen_a()(text.lower()).split()
-    return " ".join(word for word in words if word not in PUNCTUATIONS)
-
-
-@lru_cache(maxsize=1)
-def _thirteen_a() -> Callable[[str], str]:
-    from sacrebleu.tokenizers import tokenizer_13a
-
-    tokenizer: Callable[[str], str] = tokenizer_13a.Tokenizer13a()  # type: ignore[no-untyped-call]
-    return tokenizer
+    words = _TOKEN.findall(text.lower().replace("cannot", "can not"))
+    dropped = {*PUNCTUATIONS, *_TYPOGRAPHIC}
+    return " ".join(_BRACKETS.get(word, word) for word in words if word not in dropped)
 
 
 def require_java() -> None:

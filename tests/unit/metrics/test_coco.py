@@ -134,9 +134,26 @@ def test_unpaired_texts_raise() -> None:
         coco_metrics(["a"], [[]])
 
 
-def test_fallback_tokens_have_no_case_and_no_punctuation() -> None:
-    text = "The patient's X-ray: a 3.5 cm mass; no effusion. Lungs clear!"
-    assert fallback_tokens(text) == "the patient's x-ray a 3.5 cm mass no effusion lungs clear"
+# As the java program has them.
+SENTENCES = {
+    "No acute (cardiopulmonary) disease. .": "no acute -lrb- cardiopulmonary -rrb- disease",
+    "The patient's X-ray: a 3.5 cm mass!": "the patient 's x-ray a 3.5 cm mass",
+    "____-year-old male with ____, XXXX": "____ year-old male with ____ xxxx",
+    "Don't; it cannot be seen": "do n't it can not be seen",
+    "At 2:50 p.m. and/or later": "at 2:50 p.m. and/or later",
+    "5% of 1,000 mg/dL": "5 % of 1,000 mg/dl",
+    'A "quoted" \u201cword\u201d \u2013 na\u00efve\u2026': "a quoted word na\u00efve",
+}
+
+
+def test_fallback_tokens_are_nearly_those_of_the_program() -> None:
+    assert [fallback_tokens(text) for text in SENTENCES] == list(SENTENCES.values())
+
+
+@pytest.mark.skipif(shutil.which("java") is None, reason="no java")
+def test_ptb_tokens() -> None:
+    found = tokenize_captions(list(SENTENCES), [[text] for text in SENTENCES])
+    assert (list(found.hyps), found.tokenizer) == (list(SENTENCES.values()), PTB)
 
 
 @pytest.mark.skipif(shutil.which("java") is None, reason="no java")
