@@ -183,7 +183,8 @@ def check_java() -> Finding:
     path = shutil.which("java")
     if path is not None:
         return Finding("java", "ok", path)
-    return Finding("java", "missing", "for METEOR", "install a java runtime (Debian: default-jre)")
+    advice = "install a java runtime (Debian: apt-get install default-jre-headless)"
+    return Finding("java", "missing", "for METEOR and the PTB tokenizer", advice)
 
 
 def _optional(name: str, module: str, purpose: str, advice: str) -> Finding:

@@ -21,12 +21,6 @@ class Reliability:
     expected_error: float  # expected calibration error, in [0, 1]
 
 
-def accuracy(gold: ArrayLike, predicted: ArrayLike) -> float:
-    """Share of rows whose class is right.  gold, predicted: (N,)."""
-    first, second = _pair(gold, predicted)
-    return float(np.mean(first == second))
-
-
 def f1(gold: ArrayLike, predicted: ArrayLike, average: str = "macro") -> float:
     """F1 over the classes that occur: their mean (macro), or weighted by gold count (weighted).
 

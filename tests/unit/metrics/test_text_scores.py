@@ -2,9 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from biomedgpt_fairseq.metrics import bleu, cider_d, rouge
+from biomedgpt_fairseq.metrics.bleu import bleu_metric
 from biomedgpt_fairseq.metrics.cider import document_frequencies
 
 REFS = [["the heart is enlarged"], ["no acute disease", "lungs are clear"]]
@@ -26,6 +28,16 @@ def test_equal_texts_get_the_highest_scores():
 def test_bleu_accepts_different_numbers_of_references():
     hyps = ["the heart is enlarged", "lungs are clear"]
     assert bleu(hyps, REFS) == pytest.approx(100)
+
+
+def test_bleu_of_picked_rows_is_that_of_the_corpus_they_make():
+    hyps = ["the heart is large", "lungs are clear today", "no mass", "the heart is big"]
+    refs = [["the heart is enlarged"], REFS[1], ["no mass is seen"], ["heart is big", "big"]]
+    metric, picked = bleu_metric(hyps, refs), [3, 0, 3, 1]
+    counts = np.bincount(picked, minlength=4)[None].astype(float)
+    wanted = bleu([hyps[i] for i in picked], [refs[i] for i in picked])
+    assert metric.of_counts(counts) == pytest.approx([wanted])
+    assert wanted > 0
 
 
 def test_cider_d_is_zero_without_common_words():
