@@ -37,16 +37,7 @@ class Summary:
 
     def as_dict(self) -> dict[str, Any]:
         """Content of metrics.json."""
-        metrics = {
-            m.name: {
-                "value": m.value,
-                "low": m.low,
-                "high": m.high,
-                "rows": m.count,
-                "source": m.source,
-            }
-            for m in self.measures
-        }
+        metrics = {m.name: m.as_dict() for m in self.measures}
         return {
             "task": self.task,
             "rows": len(self.rows),

@@ -71,13 +71,17 @@ def test_groups_and_wordings_are_added_to_the_result(trained, corpus, sites, tmp
     assert read(full, "record.json")["metadata"]["path"] == str(sites)
 
 
-def test_a_wording_gives_what_the_instruction_would_give(trained, tmp_path):
-    path = trained["image_classify"]
-    assert evaluate(path, tmp_path / "all", "--no-report", "--paraphrases", "--limit", "4") == 0
+@pytest.mark.parametrize(
+    ("task", "instruction"), [("image_classify", "image_classify"), ("gigaword", "summary")]
+)
+def test_a_wording_gives_what_the_instruction_would_give(task, instruction, trained, tmp_path):
+    path = trained[task]
+    options = ["--no-report", "--limit", "4", "--eval-args", '{"beam": 1, "max_len_b": 5}']
+    assert evaluate(path, tmp_path / "all", "--paraphrases", *options) == 0
     wordings = read(tmp_path / "all", "metrics.json")["paraphrases"]["wordings"]
-    changed = INSTRUCTIONS["image_classify"].wordings()[2]
-    with patch.dict(INSTRUCTIONS, {"image_classify": changed}):
-        assert evaluate(path, tmp_path / "one", "--no-report", "--limit", "4") == 0
+    changed = INSTRUCTIONS[instruction].wordings()[2]
+    with patch.dict(INSTRUCTIONS, {instruction: changed}):
+        assert evaluate(path, tmp_path / "one", *options) == 0
     assert wordings[2]["metrics"] == read(tmp_path / "one", "metrics.json")["metrics"]
     answers = [
         [row["answer"] for row in jsonl(tmp_path / name / "predictions.jsonl")]
