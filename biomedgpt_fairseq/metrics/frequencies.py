@@ -44,7 +44,8 @@ def read_frequencies(path: str | Path) -> Frequencies:
         raise ValueError(
             f"{path} must be JSON such as "
             '{"ref_len": 100, "document_frequency": {"the heart": 7}}; a pickled cache is not '
-            "read, because it could run code. Without a file the references are counted"
+            "read, because it could run code: convert it once with "
+            "'python -m data_utils.cider_frequencies'. Without a file the references are counted"
         ) from error
     if num_sets < 1:
         raise ValueError(f"{path}: ref_len must be at least 1, found {num_sets}")
