@@ -124,9 +124,11 @@ def call_here(cli_main: Callable[[], Any], command: Sequence[Any]) -> Any:
 def train_here(command: Sequence[Any]) -> str:
     """Run a fairseq-train command in this process; returns what it logged."""
     from fairseq.checkpoint_utils import save_checkpoint
-    from fairseq_cli.train import cli_main
+    from fairseq_cli.train import cli_main, should_stop_early
 
-    vars(save_checkpoint).pop("best", None)  # fairseq keeps the best score of the process there
+    # fairseq keeps the best scores of the process there.
+    for function in (save_checkpoint, should_stop_early):
+        vars(function).pop("best", None)
     log = io.StringIO()
     handler = logging.StreamHandler(log)
     handler.setFormatter(logging.Formatter("%(name)s | %(message)s"))

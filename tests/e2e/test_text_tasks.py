@@ -105,16 +105,16 @@ def test_two_processes_log_the_scores_of_one(texts, captioned, tmp_path) -> None
         assert float(found[name]) == pytest.approx(float(wanted[name]), abs=1e-3), name
 
 
-def test_self_critical_training_goes_on_from_a_checkpoint(texts, captioned, tmp_path) -> None:
-    options = ["--criterion", "scst_reward_criterion", "--scst", "--max-update", "1"]
-    options += ["--scst-args", '{"beam": 3, "max_len_b": 8}', "--restore-file"]
-    options += [str(captioned[0] / "checkpoint_last.pt"), "--reset-optimizer", "--reset-meters"]
-    log = train_here(caption_command(texts, tmp_path, *options, "--reset-dataloader"))
-    found = validations(log)[-1]
-    assert float(found["valid_score"]) > 0 and "valid_cider" in found
-    before = read_checkpoint(captioned[0] / "checkpoint_last.pt")["model"]
-    after = read_checkpoint(tmp_path / "checkpoint_last.pt")["model"]
-    assert any(bool((before[name] != after[name]).any()) for name in before)
+def test_self_critical_training_raises_reward_and_score(texts, captioned, tmp_path) -> None:
+    options = ["--criterion", "scst_reward_criterion", "--scst", "--max-update", "40"]
+    options += ["--scst-args", '{"beam": 6, "max_len_b": 24, "sampling": true}', "--lr", "1e-3"]
+    options += ["--restore-file", str(captioned[0] / "checkpoint_last.pt"), "--reset-optimizer"]
+    options += ["--reset-meters", "--reset-dataloader", "--validate-interval", "10"]
+    log = train_here(caption_command(texts, tmp_path, *options, "--batch-size", "5"))
+    before, after = validations(captioned[1])[-1], validations(log)
+    rewards = [float(found["valid_score"]) for found in after]
+    assert rewards[0] < rewards[1] < rewards[2] < rewards[3]
+    assert float(after[-1]["valid_cider"]) > float(before["valid_cider"]) + 0.3
 
 
 def test_picture_is_described(texts, captioned, capsys) -> None:
@@ -133,7 +133,8 @@ def test_picture_is_described(texts, captioned, capsys) -> None:
 def classified(texts: Corpus, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Checkpoint and log of a run with the encouraging loss."""
     save_dir = tmp_path_factory.mktemp("classified")
-    options = ["--max-update", "40", "--lr", "1e-2", "--log-format", "json", "--dropout", "0"]
+    options = ["--max-update", "400", "--lr", "1e-2", "--log-format", "json", "--dropout", "0"]
+    options += ["--patience", "6", "--no-epoch-checkpoints"]
     options += ["--criterion", "adjust_label_smoothed_encouraging_loss"]
     options += ["--best-checkpoint-metric", "score", "--maximize-best-checkpoint-metric"]
     log = train_here(train_command(texts, "text_classify", save_dir, *options))
@@ -147,6 +148,18 @@ def test_texts_are_classified(texts, classified, tmp_path) -> None:
     assert found["score"] == pytest.approx(best, abs=1e-3) and best == 1
     assert {"weighted F1", "macro F1", "AUC"} <= found.keys()
     assert (tmp_path / "report.html").is_file()
+
+
+def test_training_stops_when_the_metric_of_the_task_no_longer_rises(classified) -> None:
+    checkpoint, log = classified
+    found = validations(log)
+    scores = [float(one["valid_score"]) for one in found]
+    assert "early stop since valid performance hasn't improved for last 6 runs" in log
+    assert scores.index(max(scores)) == len(scores) - 7
+    # By the loss, which still falls, it would have gone on.
+    losses = [float(one["valid_loss"]) for one in found[-7:]]
+    assert losses[-1] == min(losses) < losses[0]
+    assert read_checkpoint(checkpoint)["extra_state"]["best"] == max(scores)
 
 
 @pytest.mark.parametrize(("first", "second", "label"), TEXTS)
