@@ -111,7 +111,8 @@ def mixture_shares(cfg: UnifyOptions, sources: Sequence[Source]) -> List[float]:
     """The share of each source.  Raises ValueError for options that do not fit the sources."""
     if cfg.mixture_weights is None:
         rows = [source.rows for source in sources]
-        return shares_by_size(rows, cfg.mixture_temperature or 1.0, cfg.mixture_cap)
+        temperature = 1.0 if cfg.mixture_temperature is None else cfg.mixture_temperature
+        return shares_by_size(rows, temperature, cfg.mixture_cap)
     if cfg.mixture_temperature is not None or cfg.mixture_cap is not None:
         raise ValueError(
             "--mixture-weights goes without --mixture-temperature and --mixture-cap, "

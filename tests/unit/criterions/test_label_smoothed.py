@@ -127,6 +127,21 @@ def test_one_batch_in_a_list_is_normalised_like_a_pair():
     assert size == 1 and log["sample_size_v2"] == 0
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_group_without_rows_is_left_out_and_logged_as_nothing(place):
+    model, criterion = Network(), make_criterion(sample_patch_num=3)
+    pair = [make_sample(), make_sample()]
+    pair[place] = {}
+    loss, size, log = criterion(model, pair)
+    torch.testing.assert_close(loss, plain_loss(model, make_sample()) / 5)
+    assert size == log["sample_size"] == 1
+    # Only pairs of image and text, which come first, are thinned out.
+    assert ("sample_patch_num" in model.seen[0]) == (place == 1)
+    missing, there = f"v{place + 1}", f"v{2 - place}"
+    assert (float(log[f"loss_{missing}"]), log[f"sample_size_{missing}"]) == (0, 0)
+    assert (float(log[f"loss_{there}"]), log[f"sample_size_{there}"]) == (5 * loss.item(), 5)
+
+
 def test_sample_patch_num_zero_keeps_all_patches():
     model = Network()
     make_criterion(sample_patch_num=0)(model, [make_sample(), make_sample()])
