@@ -66,7 +66,8 @@ def workspace(tmp_path, corpus, checkpoints, request):
     """A folder with the files that the documents name."""
     command = request.getfixturevalue("command")
     task = choose_task(command)
-    for name in ("biomedgpt_fairseq", "data_utils", "run_scripts", "docs", "README.md"):
+    folders = ("benchmarks", "biomedgpt_fairseq", "data_utils", "docs", "run_scripts")
+    for name in (*folders, "README.md"):
         (tmp_path / name).symlink_to(ROOT / name)
     rows = (corpus.folder / task / "train.tsv").read_text("utf-8").splitlines(keepends=True)
     for name, share in (("train", rows[:5]), ("test", rows[5:]), ("rows", rows[5:])):
