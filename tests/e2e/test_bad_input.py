@@ -1,6 +1,7 @@
 """Damaged or dangerous input ends in an error that names the file, the row and what to do."""
 
 import base64
+import json
 import os
 import pickle
 import shutil
@@ -97,18 +98,79 @@ def _spoil(data, split, row, kind):
         return data.set_cell(split, row, IMAGE, half), "not a readable picture"
     if kind == "huge":
         return data.set_cell(split, row, IMAGE, _huge_picture()), "3600000000 pixels"
+    if kind == "NUL":
+        return data.set_cell(split, row, LABEL, "no\0rmal"), "found a NUL character"
+    if kind == "tab":
+        return data.set_cell(split, row, LABEL, "no\trmal"), "expected 3 columns as in the first"
+    if kind == "empty":
+        return data.set_cell(split, row, LABEL, ""), "column 'label' is empty"
+    if kind == "missing file":
+        return data.set_cell(split, row, IMAGE, "gone.png"), "gone.png does not exist"
     if kind == "odd length":
         return data.set_cell(split, row, IMAGE, cells[IMAGE][:-3]), "expected an image as base64"
     return data.replace(split, row, cells[:2]), "expected at least 3 columns"
 
 
-@pytest.mark.parametrize("kind", ["truncated", "odd length", "huge", "columns"])
+KINDS = ["truncated", "odd length", "huge", "columns", "NUL", "tab", "empty", "missing file"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_bad_row_is_named_in_evaluation(kind, data, trained, capsys):
     place, reason = _spoil(data, "valid", 4, kind)
     error = _evaluate_error(capsys, data.file("valid"), "--path", trained["image_classify"])
     assert f"biomedgpt: error: {place}" in error
     assert reason in error
     assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", ["missing file", "truncated", "odd length"])
+def test_bad_row_is_named_in_prediction(kind, data, trained, capsys):
+    place, reason = _spoil(data, "valid", 4, kind)
+    capsys.readouterr()
+    rows = ["--input", str(data.file("valid")), "--selected-cols", str(IMAGE), "--cpu"]
+    assert biomedgpt(["predict", "--path", str(trained["image_classify"]), *rows]) == 2
+    error = capsys.readouterr().err
+    assert f"biomedgpt: error: {place}" in error and reason in error
+
+
+def test_pictures_of_prediction_are_sought_beside_the_rows(data, trained, capsys):
+    (data.folder / "a.png").write_bytes(base64.b64decode(data.cells("valid", 1)[IMAGE]))
+    (data.folder / "rows.tsv").write_bytes(b"a.png\r\n")
+    capsys.readouterr()
+    rows = ["--input", str(data.folder / "rows.tsv"), "--cpu"]
+    assert biomedgpt(["predict", "--path", str(trained["image_classify"]), *rows]) == 0
+    assert json.loads(capsys.readouterr().out)["answer"]
+
+
+def test_rows_that_share_an_id_are_named(corpus, trained, tmp_path, capsys, caplog):
+    lines = (corpus.folder / "vqa_gen" / "valid.tsv").read_text("utf-8").splitlines()
+    cells = lines[3].split("\t")
+    lines[3] = "\t".join([lines[1].split("\t")[0], *cells[1:]])
+    path = tmp_path / "valid.tsv"
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    options = ["--path", str(trained["vqa_gen"]), "--cpu", "--no-report"]
+    assert biomedgpt(["evaluate", str(path), *options, "--results-path", str(tmp_path)]) == 0
+    shared = lines[1].split("\t")[0]
+    assert f"{path}:4: has the id {shared!r} of row 2, as 1 rows have" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b'["caf\xe9"]', "expected UTF-8 text"),
+        (b"[0.5, 3]", "must hold a JSON map or list of answer texts, found [0.5, 3]"),
+        (b"[true]", "must hold a JSON map or list of answer texts, found [True]"),
+        (b'{"yes": 0, "yes": 1}', "the answer 'yes' occurs twice"),
+        (b'["yes", "yes"]', "'yes'"),
+        (b'["yes", " "]', "answers must not be blank"),
+        (b"[", "is not valid JSON"),
+    ],
+)
+def test_bad_answer_file_is_an_error(content, reason, data, trained, tmp_path, capsys):
+    (tmp_path / "answers.json").write_bytes(content)
+    overrides = json.dumps({"ans2label_file": str(tmp_path / "answers.json")})
+    options = ["--path", trained["image_classify"], "--model-overrides", overrides]
+    assert reason in _evaluate_error(capsys, data.file("valid"), *options)
 
 
 @pytest.mark.parametrize("kind", ["truncated", "huge", "columns"])
