@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from biomedgpt_fairseq.decoding.ensemble import NextLprobs
 from biomedgpt_fairseq.decoding.rows import Rows
 from biomedgpt_fairseq.decoding.steps import Candidates, Step
 
@@ -16,7 +17,7 @@ from biomedgpt_fairseq.decoding.steps import Candidates, Step
 class NextToken(Protocol):
     """What the loop asks for; `Ensemble` is one."""
 
-    def next_lprobs(self, rows: Rows) -> Tensor: ...
+    def next_lprobs(self, rows: Rows) -> NextLprobs: ...
 
     def reorder(self, order: Tensor) -> None: ...
 
@@ -169,9 +170,11 @@ def search(source: NextToken, batch: int, plan: SearchPlan, device: torch.device
     live = _Live(batch, plan, device)
     finished = _Finished(batch, plan, device)
     for step in range(plan.max_len + 1):  # one more for eos
-        lprobs = source.next_lprobs(live.view())  # (N, V)
+        lprobs, columns = source.next_lprobs(live.view())  # (N, C)
         shape = (*live.scores.shape, lprobs.size(1))
         found = plan.step(lprobs.view(shape), live.scores)
+        if columns is not None:
+            found = found._replace(token=columns[found.token])
         ends = found.token.eq(plan.eos) & found.score.gt(-math.inf)  # (B, G, k)
         w = live.width
         finished.add(ends[..., :w], found.score[..., :w], live, found.beam[..., :w])

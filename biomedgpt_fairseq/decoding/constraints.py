@@ -72,7 +72,8 @@ def build_processors(
     space: Space = "lprobs" if zero_shot else "logits"
     processors: list[Processor] = []
     if constraints.trie is not None:
-        processors.append(TrieConstraint(constraints.trie, prompt, space))
+        constraints.trie.check_vocabulary(len(vocab))
+        processors.append(TrieConstraint(constraints.trie, num_specials, prompt, space))
     if constraints.bounds is not None:
         processors.append(RangeConstraint(constraints.bounds, num_specials, prompt, space))
     if prompt is not None:

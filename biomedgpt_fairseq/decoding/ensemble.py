@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from biomedgpt_fairseq.decoding.protocol import Decodable, NetInput
 from biomedgpt_fairseq.decoding.rows import Processor, Rows
+
+
+class NextLprobs(NamedTuple):
+    """Log-probabilities (N, C) float32 of the next token, and the ids (C,) that the columns stand
+    for; None: all ids in order."""
+
+    lprobs: Tensor
+    columns: Tensor | None
 
 
 class Ensemble:
@@ -33,21 +42,26 @@ class Ensemble:
         self.on_logits = [p for p in processors if p.acts_on == "logits"]
         self.on_lprobs = [p for p in processors if p.acts_on == "lprobs"]
         self.temperature = temperature
+        # Where one processor leaves a handful of ids, the logits of the others are not computed.
+        wide = [p for p in self.processors if not p.specials_only]
+        self.narrowing = wide[0] if len(wide) == 1 else None
 
-    def next_lprobs(self, rows: Rows) -> Tensor:
-        """Log-probabilities (N, V) float32 of the token behind rows.tokens."""
+    def next_lprobs(self, rows: Rows) -> NextLprobs:
+        """Log-probabilities of the token behind rows.tokens, of all ids that are possible."""
         for processor in self.processors:
             processor.advance(rows)
+        if self.narrowing is not None:
+            rows = replace(rows, columns=self.narrowing.columns(rows))
         parts = [self._member_lprobs(model, state, rows) for model, state in self.members]
         lprobs = parts[0]
         if len(parts) > 1:
             lprobs = torch.stack(parts).logsumexp(0) - math.log(len(parts))
         for processor in self.on_lprobs:
             lprobs = processor(rows, lprobs)
-        return lprobs
+        return NextLprobs(lprobs, rows.columns)
 
     def _member_lprobs(self, model: Decodable, state: Any, rows: Rows) -> Tensor:
-        logits = model.decode_step(rows.tokens, state).float()  # (N, V)
+        logits = model.decode_step(rows.tokens, state, rows.columns).float()  # (N, V or C)
         if self.temperature != 1.0:
             logits = logits / self.temperature
         for processor in self.on_logits:

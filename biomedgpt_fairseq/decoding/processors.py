@@ -23,8 +23,11 @@ class TrieConstraint(Processor):
     rows inside their prompt are left alone.  On log-probabilities: the zero-shot form.
     """
 
-    def __init__(self, trie: AnswerTrie, prompt: Prompt | None, acts_on: Space) -> None:
+    def __init__(
+        self, trie: AnswerTrie, num_specials: int, prompt: Prompt | None, acts_on: Space
+    ) -> None:
         self.trie = trie
+        self.num_specials = num_specials
         self.prompt = prompt
         self.acts_on = acts_on
         self.nodes: Tensor | None = None  # (N,)
@@ -37,9 +40,24 @@ class TrieConstraint(Processor):
         if self.prompt is not None and rows.step <= self.prompt.longest:
             self.nodes = self.nodes.masked_fill(self.prompt.lengths[rows.sample] >= rows.step, 0)
 
+    def columns(self, rows: Rows) -> Tensor | None:
+        """Ids that some row may take.  On log-probabilities those of free text are at stake, which
+        are normalised over the whole vocabulary, and inside prompts any token is possible."""
+        if self.acts_on == "lprobs" or (self.prompt and rows.step < self.prompt.longest):
+            return None
+        assert self.nodes is not None, "advance comes before the call"
+        specials = torch.arange(self.num_specials, device=self.nodes.device)
+        ids: Tensor = torch.unique(torch.cat([specials, self.trie.next_tokens(self.nodes).token]))
+        return ids
+
     def __call__(self, rows: Rows, scores: Tensor) -> Tensor:
         assert self.nodes is not None, "advance comes before the call"
-        allowed = self.trie.allowed_mask(self.nodes, scores.size(1))  # (N, V)
+        if rows.columns is not None:
+            row, token = self.trie.next_tokens(self.nodes)
+            allowed = torch.zeros_like(scores, dtype=torch.bool)  # (N, C)
+            allowed[row, torch.searchsorted(rows.columns, token)] = True
+        else:
+            allowed = self.trie.allowed_mask(self.nodes, scores.size(1))  # (N, V)
         if self.prompt is not None and rows.step < self.prompt.longest:
             allowed |= ~self.prompt.is_over(rows).unsqueeze(1)
         return scores.masked_fill(~allowed, -math.inf)
@@ -73,6 +91,8 @@ class RangeConstraint(Processor):
 class ForcedPrompt(Processor):
     """The row's forced token alone, with the model's log-probability; free rows as they are."""
 
+    specials_only = True
+
     def __init__(self, prompt: Prompt) -> None:
         self.prompt = prompt
 
@@ -88,6 +108,8 @@ class ForcedPrompt(Processor):
 class MinimumLength(Processor):
     """No eos among the first `length` tokens; no effect on steps before `after`."""
 
+    specials_only = True
+
     def __init__(self, length: int, eos: int, after: int) -> None:
         self.length, self.eos, self.after = length, eos, after
 
@@ -99,6 +121,8 @@ class MinimumLength(Processor):
 
 class TokenPenalties(Processor):
     """No pad, unk at a price, and -inf for what is not a number (rows without a way out)."""
+
+    specials_only = True
 
     def __init__(self, pad: int, unk: int, unk_penalty: float) -> None:
         self.pad, self.unk, self.unk_penalty = pad, unk, unk_penalty
@@ -144,6 +168,8 @@ class BoxSequence(Processor):
 class LastStep(Processor):
     """Nothing but eos in step max_len; its log-probability is replaced if eos_score is given."""
 
+    specials_only = True
+
     def __init__(self, max_len: int, eos: int, eos_score: float | None = None) -> None:
         self.max_len, self.eos, self.eos_score = max_len, eos, eos_score
 
@@ -158,6 +184,8 @@ class LastStep(Processor):
 
 class ExactLength(Processor):
     """As many tokens as the source has, then eos at no cost.  lengths: (B,)."""
+
+    specials_only = True
 
     def __init__(self, lengths: Tensor, eos: int) -> None:
         self.lengths, self.eos = lengths, eos

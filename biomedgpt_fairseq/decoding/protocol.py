@@ -31,8 +31,11 @@ class Decodable(Protocol):
         """
         ...
 
-    def decode_step(self, tokens: Tensor, state: Any) -> Tensor:
-        """Logits (N, V) after whole prefixes (N, t) that begin with bos."""
+    def decode_step(self, tokens: Tensor, state: Any, columns: Tensor | None = None) -> Tensor:
+        """Logits (N, V) after whole prefixes (N, t) that begin with bos.
+
+        columns: (C,) int64, ids whose logits alone are wanted; the result is (N, C) then.
+        """
         ...
 
     def reorder(self, state: Any, order: Tensor) -> None:

@@ -16,11 +16,14 @@ class Rows:
 
     tokens: (N, t+1) int64, bos first.  sample: (N,) int64, place in the original batch.
     parent: (N,) int64, which row of the step before each one continues; None in the first step.
+    columns: (C,) int64, ids that the columns of scores stand for, ascending and specials first;
+    None: those of the whole vocabulary.
     """
 
     tokens: Tensor
     sample: Tensor
     parent: Tensor | None
+    columns: Tensor | None = None
 
     @property
     def step(self) -> int:
@@ -59,10 +62,17 @@ class Processor:
     """Base: acts on log-probabilities, keeps no state."""
 
     acts_on: Space = "lprobs"
+    specials_only = False
+    """Changes nothing but single special ids or whole rows, so that other columns may be missing;
+    a forced prompt counts, as no column is missing while it lasts."""
+
+    def columns(self, rows: Rows) -> Tensor | None:
+        """Ids (C,), ascending and specials first, outside which it leaves nothing, or None."""
+        return None
 
     def advance(self, rows: Rows) -> None:
         """Follow the hypotheses; called once a step, before any call."""
 
     def __call__(self, rows: Rows, scores: Tensor) -> Tensor:
-        """Scores (N, V) of the next token -> scores (N, V)."""
+        """Scores of the next token -> scores, both (N, V), or (N, C) where rows have columns."""
         raise NotImplementedError(f"{type(self).__name__} must define __call__")

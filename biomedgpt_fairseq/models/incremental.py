@@ -80,7 +80,7 @@ def start(
 
 @torch.no_grad()
 def step(decoder: Decoder, tokens: Tensor, state: DecodingState) -> Tensor:
-    """Logits (N, V) after whole prefixes (N, t); computes the positions not cached yet.
+    """Features (N, D) after whole prefixes (N, t); computes the positions not cached yet.
 
     Raises ValueError if there is no new position, or no room for it.
     """
@@ -99,8 +99,7 @@ def step(decoder: Decoder, tokens: Tensor, state: DecodingState) -> Tensor:
         cross = Cross(state.cross[index], cross_bias)
         x = layer(x, biases[index], cross, _append_to(state, index, begin, end))
     state.length = end
-    x = decoder.layer_norm(x[:, -1])
-    return decoder.output_projection(x)  # type: ignore[no-any-return]
+    return decoder.layer_norm(x[:, -1])  # type: ignore[no-any-return]
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from biomedgpt_fairseq.config import ModelConfig
@@ -105,9 +106,14 @@ class UnifiedTransformer(nn.Module):
         rows = encoder_out["encoder_out"].size(0) * beam
         return start(self.decoder, encoder_out, rows, max_length, code_mask)
 
-    def decode_step(self, tokens: Tensor, state: DecodingState) -> Tensor:
-        """Logits (N, V) after whole prefixes (N, t) that begin with bos."""
-        return step(self.decoder, tokens, state)
+    def decode_step(
+        self, tokens: Tensor, state: DecodingState, columns: Tensor | None = None
+    ) -> Tensor:
+        """Logits (N, V), or (N, C) of the ids columns, after whole prefixes (N, t) from bos on."""
+        features = step(self.decoder, tokens, state)
+        if columns is None:
+            return self.decoder.output_projection(features)  # type: ignore[no-any-return]
+        return F.linear(features, self.output_rows(columns))
 
     def reorder(self, state: DecodingState, order: Tensor) -> None:
         """Let row i continue what was row order[i], a row of the same sample; order: (N,) int64."""

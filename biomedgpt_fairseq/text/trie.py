@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from bisect import bisect_left
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +16,13 @@ from biomedgpt_fairseq.text.trie_nodes import Labels, build_nodes, check_sequenc
 from biomedgpt_fairseq.text.vocab import Vocabulary
 
 _OFF_TRIE = -1
+
+
+class NextTokens(NamedTuple):
+    """row (M,): places in a list of nodes, ascending; token (M,): tokens that may follow there."""
+
+    row: Tensor
+    token: Tensor
 
 
 class AnswerTrie:
@@ -120,20 +128,29 @@ class AnswerTrie:
         nodes: (N,) int64.  Returns (N, vocab_size) bool; a row is all False off the trie or after
         eos.  Raises ValueError when an answer holds ids outside the vocabulary.
         """
+        self.check_vocabulary(vocab_size)
+        mask = torch.zeros(len(nodes), vocab_size, dtype=torch.bool, device=nodes.device)
+        row, token = self.next_tokens(nodes)
+        mask[row, token] = True
+        return mask
+
+    def check_vocabulary(self, vocab_size: int) -> None:
+        """Raises ValueError when an answer holds ids outside the vocabulary."""
         if vocab_size <= self.max_token:
             raise ValueError(
                 f"vocab_size must exceed the largest id of an answer ({self.max_token}), "
                 f"found {vocab_size}"
             )
-        mask = torch.zeros(len(nodes), vocab_size, dtype=torch.bool, device=nodes.device)
+
+    def next_tokens(self, nodes: Tensor) -> NextTokens:
+        """The tokens that may follow each node, one after the other; nodes: (N,) int64."""
         start = self.child_start[nodes.clamp(min=0)]  # (N,)
         end = self.child_start[nodes.clamp(min=0) + 1]  # (N,)
         count = torch.where(nodes >= 0, end - start, 0)  # (N,)
         row = torch.repeat_interleave(torch.arange(len(nodes), device=nodes.device), count)  # (M,)
         # Entry j of row r is edge start[r] + (j - entries of the rows before r).
         edge = torch.arange(len(row), device=nodes.device) + (start - count.cumsum(0) + count)[row]
-        mask[row, self.child_token[edge]] = True
-        return mask
+        return NextTokens(row, self.child_token[edge])
 
     def to(self, device: torch.device | str) -> AnswerTrie:
         """The trie with its tensors on the device; the lists are shared, not copied."""

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biomedgpt_fairseq.decoding.fairseq_generator import build_generator
+from biomedgpt_fairseq.decoding.processors import TrieConstraint
 from biomedgpt_fairseq.text.trie import AnswerTrie
 
 STUB = Path(__file__).parents[1] / "unit" / "decoding" / "stub_decoder.py"
@@ -133,3 +134,37 @@ def test_row_of_a_padded_batch_is_a_batch_of_one(
         assert [float(h["score"]) for h in ranked] == pytest.approx(
             [float(h["score"]) for h in alone], abs=1e-5
         )
+
+
+@given(SEEDS, SOURCES, ANSWER_SETS, st.integers(1, 6), st.integers(0, 4), st.data())
+@settings(max_examples=60, deadline=None)
+def test_allowed_columns_give_the_hypotheses_of_the_whole_vocabulary(
+    seed: int,
+    sources: list[list[int]],
+    answers: list[list[int]],
+    beam: int,
+    min_len: int,
+    data: st.DataObject,
+) -> None:
+    longest = max(map(len, answers)) - 1
+    prompts = [data.draw(st.lists(WORDS, max_size=3)) for _ in sources]
+    options = {
+        "beam": beam,
+        "min_len": min(min_len, min(map(len, answers)) - 1),
+        "max_len_b": longest + 3,
+        "temperature": data.draw(st.sampled_from([1.0, 0.7])),
+        "trie": AnswerTrie(answers),
+        "prefix": pad_prompts(prompts),
+    }
+    narrow, wide = StubDecoder(V, seed), StubDecoder(V, seed)
+
+    found = generate(narrow, sources, **options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrieConstraint, "columns", lambda self, rows: None)
+        expected = generate(wide, sources, **options)
+
+    assert set(wide.widths) == {V}
+    for ours, theirs in zip(found, expected, strict=True):
+        assert [h["tokens"].tolist() for h in ours] == [h["tokens"].tolist() for h in theirs]
+        for a, b in zip(ours, theirs, strict=True):
+            assert torch.allclose(a["positional_scores"], b["positional_scores"], atol=1e-5)

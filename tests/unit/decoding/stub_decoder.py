@@ -44,6 +44,8 @@ class StubDecoder:
         self.encoder_runs = 0
         self.rows_decoded = 0
         self.positions_decoded = 0
+        self.widths: list[int] = []
+        """How many logits were asked for, step by step."""
         self.code_mask = False
         self.table: dict[tuple[int, ...], list[float]] = {}
         """Logits after these prefixes (with bos), whatever the source."""
@@ -67,16 +69,19 @@ class StubDecoder:
         self.code_mask = code_mask
         return State(self._sources(net_input), beam, max_length)
 
-    def decode_step(self, tokens: Tensor, state: State) -> Tensor:
+    def decode_step(self, tokens: Tensor, state: State, columns: Tensor | None = None) -> Tensor:
         rows = tokens.tolist()
         assert len(rows) == len(state.cached)
         assert tokens.size(1) <= state.max_length
         assert all(row[: len(old)] == old for row, old in zip(rows, state.cached, strict=True))
         state.cached = rows
         self.rows_decoded += len(rows)
-        return torch.stack(
+        logits = torch.stack(
             [self.logits(state.sources[i // state.beam], row) for i, row in enumerate(rows)]
         )
+        logits = logits if columns is None else logits[:, columns]
+        self.widths.append(logits.size(1))
+        return logits
 
     def reorder(self, state: State, order: Tensor) -> None:
         picked = order.tolist()

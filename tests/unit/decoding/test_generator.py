@@ -160,6 +160,23 @@ def test_trie_search_stops_with_its_longest_answer() -> None:
     assert decoder.rows_decoded <= 4 * 3 * 4
 
 
+def test_only_logits_of_tokens_that_the_trie_allows_are_computed() -> None:
+    decoder = StubDecoder(len(VOCAB))
+    generate(decoder, beam=4, trie=AnswerTrie(ANSWERS))
+    # Four specials each time; words: at first 4 and 5, then at most 4 and 6, then 7.
+    assert decoder.widths == [6, 6, 5, 4]
+
+    decoder = StubDecoder(len(VOCAB))
+    generate(decoder, beam=4, trie=AnswerTrie(ANSWERS), prefix=[[7], [1], [7]])
+    # Behind the prompts words 4 and 5 begin the answers of two samples, 4 and 6 continue the other.
+    assert decoder.widths[:2] == [13, 7]
+
+    decoder = StubDecoder(len(VOCAB))
+    generate(decoder, beam=4, trie=AnswerTrie(ANSWERS), no_repeat_ngram_size=2)
+    generate(decoder, beam=4, trie=AnswerTrie(ANSWERS), zero_shot=True)
+    assert set(decoder.widths) == {13}
+
+
 @pytest.mark.parametrize("prefix", [[[7, 8], [7, 1], [1, 1]], [[7, 2], [8, 2], [2, 1]]])
 def test_prompt_is_forced_then_the_answer_follows(prefix: list[list[int]]) -> None:
     decoder = StubDecoder(len(VOCAB))
@@ -372,9 +389,9 @@ def test_training_mode_is_left_as_found() -> None:
             self.dropout, self.frozen = nn.Dropout(), nn.BatchNorm2d(1).eval()
             self.seen: set[bool] = set()
 
-        def decode_step(self, tokens: Any, state: Any) -> Any:
+        def decode_step(self, tokens: Any, state: Any, columns: Any = None) -> Any:
             self.seen.add(self.dropout.training)
-            return super().decode_step(tokens, state)
+            return super().decode_step(tokens, state, columns)
 
     model = Model()
     generate(model, beam=2, max_len_b=3)

@@ -60,7 +60,7 @@ def test_prompt_is_free_from_its_eos_on() -> None:
 
 
 def test_trie_follows_reordered_hypotheses() -> None:
-    trie = TrieConstraint(AnswerTrie([[4, 5, 2], [6, 2], [6, 7, 2]]), None, "logits")
+    trie = TrieConstraint(AnswerTrie([[4, 5, 2], [6, 2], [6, 7, 2]]), 4, None, "logits")
 
     first = rows([0], [0])
     trie.advance(first)
@@ -74,7 +74,7 @@ def test_trie_follows_reordered_hypotheses() -> None:
 
 
 def test_trie_starts_where_the_prompt_of_the_row_ends() -> None:
-    trie = TrieConstraint(AnswerTrie([[4, 5, 2]]), prompt([6, 7], [6, 1]), "logits")
+    trie = TrieConstraint(AnswerTrie([[4, 5, 2]]), 4, prompt([6, 7], [6, 1]), "logits")
     everything = list(range(V))
     seen = []
     for tokens, parent in (
@@ -90,7 +90,7 @@ def test_trie_starts_where_the_prompt_of_the_row_ends() -> None:
 
 
 def test_trie_leaves_its_argument_alone() -> None:
-    trie = TrieConstraint(AnswerTrie([[4, 2]]), None, "logits")
+    trie = TrieConstraint(AnswerTrie([[4, 2]]), 4, None, "logits")
     scores, now = zeros(1), rows([0])
     trie.advance(now)
     trie(now, scores)
