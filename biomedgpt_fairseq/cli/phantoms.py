@@ -23,6 +23,15 @@ from biomedgpt_fairseq.phantoms.rows import (
 TASKS = ("classify", "vqa", "caption", "summary", "nli", "pretrain", "detection")
 # Splits are far apart in one endless sequence of cases, so that they can grow without meeting.
 FIRST_ROW = {"train": 0, "valid": 1_000_000_000, "test": 2_000_000_000}
+# Not the cases of the main file: an infilled or boxed image would then be seen captioned too.
+FIRST_SIDE_ROW = {
+    "text": 3_000_000_000,
+    "infill": 3_250_000_000,
+    "detection": 3_500_000_000,
+    "valid_text": 3_750_000_000,
+    "valid_infill": 3_800_000_000,
+    "valid_detection": 3_850_000_000,
+}
 MAX_NEGATIVE_CAPTIONS = 20_000
 
 
@@ -64,8 +73,11 @@ def run(args: argparse.Namespace) -> int:
     for split, rows in ((split, rows) for split, rows in sizes.items() if rows):
         name = f"{split}.tsv"
         files[name] = _write(output / name, LAYOUTS[args.task], options, FIRST_ROW[split], rows)
-    if args.task == "pretrain" and args.train:
-        files.update(_write_pretrain_extras(output, options, args.train))
+    if args.task == "pretrain":
+        for split, prefix in (("train", ""), ("valid", "valid_")):
+            files.update(_write_side_files(output, options, prefix, sizes[split]))
+        if args.train:
+            files.update(_write_negatives(output / "negatives", options, args.train))
     answers = _answers(args.task, args.labels)
     if answers:
         write_json(output / "answers.json", answers)
@@ -97,24 +109,33 @@ def _progress(numbers: Iterable[int], name: str, done: int, total: int) -> Itera
     return iter(tqdm(numbers, desc=name, initial=done, total=total, unit="row", disable=None))
 
 
-def _write_pretrain_extras(output: Path, options: RowOptions, train: int) -> dict[str, int]:
-    """Side files; of every eight main rows one also takes two texts, an image and a detection."""
-    shares = {"text": -(-train // 4), "infill": -(-train // 8), "detection": -(-train // 8)}
+def _write_side_files(
+    output: Path, options: RowOptions, prefix: str, main_rows: int
+) -> dict[str, int]:
+    """Of every eight main rows one also takes two texts, an image and a detection."""
+    shares = {"text": -(-main_rows // 4), "infill": -(-main_rows // 8)}
+    shares["detection"] = shares["infill"]
     names = {"text": "text.tsv", "infill": "image.tsv", "detection": "detection.tsv"}
-    # Not the cases of the main file: an infilled or boxed image would then be seen captioned too.
-    first = {"text": 3_000_000_000, "infill": 3_250_000_000, "detection": 3_500_000_000}
-    files = {
-        names[kind]: _write(output / names[kind], LAYOUTS[kind], options, first[kind], rows)
+    return {
+        f"{prefix}{names[kind]}": _write(
+            output / f"{prefix}{names[kind]}",
+            LAYOUTS[kind],
+            options,
+            FIRST_SIDE_ROW[prefix + kind],
+            rows,
+        )
         for kind, rows in shares.items()
+        if rows
     }
-    folder = output / "negatives"
+
+
+def _write_negatives(folder: Path, options: RowOptions, train: int) -> dict[str, int]:
     folder.mkdir(exist_ok=True)
     negatives = make_negatives(options.seed, FIRST_ROW["train"], min(train, MAX_NEGATIVE_CAPTIONS))
     write_json(folder / "type2ans.json", negatives.answers)
     write_text(folder / "object.txt", "".join(f"{name}\n" for name in negatives.objects))
     write_text(folder / "all_captions.txt", "".join(f"{line}\n" for line in negatives.captions))
-    files["negatives/all_captions.txt"] = len(negatives.captions)
-    return files
+    return {f"{folder.name}/all_captions.txt": len(negatives.captions)}
 
 
 def _write_corpus(path: Path, options: RowOptions, rows: int) -> int:

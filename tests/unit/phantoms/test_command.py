@@ -137,6 +137,10 @@ def test_pretraining_has_all_kinds_of_rows_and_its_side_files(tmp_path: Path) ->
     assert {"other", "how many"} <= set(pools)
     assert "mass" in (folder / "negatives" / "object.txt").read_text().splitlines()
     assert (folder / "negatives" / "all_captions.txt").read_text().splitlines()
+    for name in ("text.tsv", "image.tsv", "detection.tsv"):
+        shown, held_out = TsvReader(str(folder / name)), TsvReader(str(folder / f"valid_{name}"))
+        assert len(held_out) == 1
+        assert not {row[1] for row in held_out} & {row[1] for row in shown}
 
 
 def test_splits_and_seeds_differ_and_repetition_is_exact(tmp_path: Path) -> None:
