@@ -12,6 +12,7 @@ PATH="${VENV:-$ROOT/.venv}/bin:$PATH"
 : "${NUM_WORKERS:=2}"
 : "${RESTORE:=}"          # checkpoint to start from; empty: from scratch
 : "${GPUS:=$(nvidia-smi -L 2>/dev/null | wc -l)}"
+: "${NODES:=1}" "${MASTER:=}"  # machines, and the address of one of them: HOST:PORT
 
 # The text before `set` in a script is its --help.
 show_help() {
@@ -20,6 +21,7 @@ show_help() {
     cat <<'TEXT'
 Shared settings: MODE (data, train, eval or all), DRY_RUN (1 prints the commands), SIZE, SEED, GPUS,
 NUM_WORKERS, UPDATE_FREQ, PRECISION (fp32, bf16, fp16), RESTORE (a checkpoint to start from).
+NODES machines train together when each runs the same command, with MASTER=HOST:PORT of one of them.
 TEXT
     exit 0 ;;
   esac
@@ -44,11 +46,19 @@ launch_train() {
   local task=$1 data=$2 save_dir=$3
   shift 3
   local program=(fairseq-train) device=() precision=() restore=()
-  if [ "$GPUS" = 0 ]; then
-    device=(--cpu --distributed-world-size 1)
+  if [ "$NODES" -gt 1 ]; then
+    [ -n "$MASTER" ] || fail "NODES=$NODES needs the address of one machine: MASTER=HOST:PORT"
+    program=(torchrun --nnodes "$NODES" --rdzv-backend c10d --rdzv-endpoint "$MASTER" --rdzv-id "$task")
   elif [ "$GPUS" -gt 1 ]; then
-    program=(torchrun --standalone --nproc_per_node "$GPUS" "$(command -v fairseq-train)")
+    program=(torchrun --standalone)
+  fi
+  if [ "${program[0]}" = torchrun ]; then
+    program+=(--nproc_per_node "$((GPUS > 0 ? GPUS : 1))" "$(command -v fairseq-train)")
     device=(--find-unused-parameters)  # text-only batches, for one, leave the image trunk unused
+  fi
+  if [ "$GPUS" = 0 ]; then
+    device+=(--cpu)
+    [ "$NODES" -gt 1 ] || device+=(--distributed-world-size 1)
   fi
   [ "${PRECISION:=fp32}" = fp32 ] || precision=("--$PRECISION")
   [ -z "$RESTORE" ] || restore=(--restore-file "$RESTORE" --reset-optimizer --reset-dataloader --reset-meters)

@@ -150,9 +150,10 @@ class UnifyTask(BiomedTask):
         model.eval()
         batches = [sample] if isinstance(sample, Mapping) else sample
         total: Dict[str, Any] = {}
-        # All keys in every log: workers add theirs up.
+        # The same keys with the same types in every log: workers add theirs up.
+        nothing = torch.zeros((), device=batches[0]["target"].device)
         for kind in KINDS:
-            total |= {f"loss_{kind}": 0.0, f"sample_size_{kind}": 0}
+            total |= {f"loss_{kind}": nothing, f"sample_size_{kind}": 0}
         with torch.no_grad():
             for batch in batches:
                 _, size, log = criterion(model, batch)

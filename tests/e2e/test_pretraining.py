@@ -6,12 +6,25 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from e2e_commands import NETWORK, PLUGIN, TRAINING, losses_by_update, train_here
+from e2e_commands import (
+    NETWORK,
+    PLUGIN,
+    TRAINING,
+    Corpus,
+    largest_difference,
+    losses_by_update,
+    num_updates,
+    read_checkpoint,
+    train_command,
+    train_here,
+)
 
 from biomedgpt_fairseq.cli.main import main as biomedgpt
 from biomedgpt_fairseq.text.compact import train_compact_vocabulary
@@ -92,8 +105,8 @@ def test_restart_of_a_free_mixture_repeats_the_unbroken_run(data: Path, tmp_path
 
 
 def test_pretrained_model_answers_questions_it_was_not_trained_on(
-    unbroken: tuple[Path, str], corpus, tmp_path: Path
-) -> None:  # type: ignore[no-untyped-def]
+    unbroken: tuple[Path, str], corpus: Corpus, tmp_path: Path
+) -> None:
     rows = corpus.folder / "vqa_gen" / "valid.tsv"
     command = ["evaluate", str(rows), "--path", str(unbroken[0] / "checkpoint_last.pt"), "--cpu"]
     command += ["--task", "vqa_gen", "--zero-shot", "--selected-cols", "0,5,2,3,4"]
@@ -101,6 +114,32 @@ def test_pretrained_model_answers_questions_it_was_not_trained_on(
     assert biomedgpt([*command, "--results-path", str(tmp_path)]) == 0
     found = (tmp_path / "predictions.jsonl").read_text("utf-8").splitlines()
     assert len(found) == 5 and all("answer" in json.loads(line) for line in found)
+
+
+def test_fine_tuning_starts_from_the_pretrained_model(
+    data: Path, unbroken: tuple[Path, str], corpus: Corpus, tmp_path: Path
+) -> None:
+    start = unbroken[0] / "checkpoint_last.pt"
+    options = [
+        "--bpe-dir",
+        str(data / "vocabulary"),
+        "--code-dict-size",
+        "64",
+        "--num-bins",
+        "1000",
+    ]
+    options += ["--restore-file", str(start), "--reset-optimizer", "--reset-dataloader"]
+    options += ["--reset-meters", "--max-update", "1", "--lr", "1e-20", "--disable-validation"]
+    train_here(train_command(corpus, "vqa_gen", tmp_path, *options))
+    tuned = read_checkpoint(tmp_path / "checkpoint_last.pt")
+    assert num_updates(tuned) == 1 and tuned["cfg"]["task"]["_name"] == "vqa_gen"
+    weights = [learnt(model) for model in (tuned["model"], read_checkpoint(start)["model"])]
+    assert largest_difference(*weights) < 1e-6
+
+
+def learnt(model: dict[str, Any]) -> dict[str, Any]:
+    """Weights without the statistics of batches, which every update renews."""
+    return {name: w for name, w in model.items() if "running_" not in name and "num_b" not in name}
 
 
 SCRIPT = PLUGIN.parent / "run_scripts" / "pretrain" / "pretrain.sh"
@@ -115,33 +154,64 @@ PUBLISHED = (
 )
 
 
-def run_script(*options: str, **settings: str) -> str:
-    """What the script printed."""
+def start_script(*options: str, **settings: str) -> subprocess.Popen[str]:
     places = {"VENV": str(Path(sys.executable).parent.parent), **settings}
-    done = subprocess.run(
+    return subprocess.Popen(
         ["bash", str(SCRIPT), *options],
         env={**os.environ, "OMP_NUM_THREADS": "1", **places},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
     )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    return done.stdout + done.stderr
+
+
+def end_of(script: subprocess.Popen[str]) -> str:
+    """What the script printed, when it ends."""
+    shown, _ = script.communicate(timeout=300)
+    assert script.returncode == 0, shown[-5000:]
+    return shown
 
 
 def test_script_follows_the_published_recipe() -> None:
     settings = {"DATA": "data", "BPE_DIR": "vocab", "RESTORE": "start.pt", "SIZE": "base"}
-    shown = run_script(DRY_RUN="1", GPUS="1", TEXT_DATA="notes.tsv,pubmed.tsv", **settings)
-    shown = shown.replace("\\", "")
+    settings |= {"DRY_RUN": "1", "GPUS": "1", "TEXT_DATA": "notes.tsv,pubmed.tsv"}
+    shown = end_of(start_script(**settings)).replace("\\", "")
     for option in re.findall(r"--[a-z][^ ]*(?: [^- ][^ ]*)?", PUBLISHED):
         assert f" {option} " in shown
 
 
+SMALL = {"SIZE": "micro", "PATCH": "32", "EPOCHS": "1", "CODES": "64", "NUM_WORKERS": "0"}
+
+
 @pytest.mark.slow
 def test_script_pretrains_on_phantoms(tmp_path: Path) -> None:
-    small = {"PHANTOMS": "8", "SIZE": "micro", "PATCH": "32", "EPOCHS": "1", "BATCH_SIZE": "8"}
-    small |= {"GPUS": "0", "NUM_WORKERS": "0", "CODES": "64", "RUN_DIR": str(tmp_path)}
-    run_script("--sample-patch-num", "3", **small)
-    log = (tmp_path / "checkpoints" / "train.log").read_text("utf-8")
+    settings = {**SMALL, "PHANTOMS": "16", "BATCH_SIZE": "8", "GPUS": "0", "RUN_DIR": str(tmp_path)}
+    end_of(start_script("--sample-patch-num", "3", **settings))
+    assert_trained(tmp_path, updates=2)
+
+
+@pytest.mark.slow
+def test_script_pretrains_on_two_machines(data: Path, tmp_path: Path) -> None:
+    """In bf16, with little memory for activations; a second script plays the second machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    settings = {**SMALL, "PATCH": "48", "GPUS": "0", "BATCH_SIZE": "4", "PRECISION": "bf16"}
+    settings |= {"DATA": str(data), "BPE_DIR": str(data / "vocabulary"), "RUN_DIR": str(tmp_path)}
+    options = ["--sample-patch-num", "3", "--checkpoint-activations", "--max-update", "2"]
+    machines = [start_script(*options, NODES="2", MASTER=address, **settings) for _ in range(2)]
+    shown = [end_of(machine) for machine in machines]
+    assert any("training on 2 devices" in text for text in shown)
+    assert_trained(tmp_path, updates=2)
+
+
+def assert_trained(run_dir: Path, updates: int) -> None:
+    log = (run_dir / "checkpoints" / "train.log").read_text("utf-8")
     assert all(f'"valid_loss_{kind}"' in log for kind in KINDS)
-    assert (tmp_path / "checkpoints" / "checkpoint_last.pt").is_file()
+    assert num_updates(read_checkpoint(run_dir / "checkpoints" / "checkpoint_last.pt")) == updates
+
+
+def test_machines_need_the_address_of_one() -> None:
+    script = start_script(NODES="2", DRY_RUN="1", MODE="train", DATA="data", BPE_DIR="vocab")
+    shown, _ = script.communicate(timeout=60)
+    assert script.returncode == 2 and "MASTER=HOST:PORT" in shown
