@@ -19,7 +19,7 @@ class NextToken(Protocol):
 
     def next_lprobs(self, rows: Rows) -> NextLprobs: ...
 
-    def reorder(self, order: Tensor) -> None: ...
+    def reorder(self, order: Tensor, step: int) -> None: ...
 
     def keep_samples(self, kept: Tensor) -> None: ...
 
@@ -170,9 +170,8 @@ def search(source: NextToken, batch: int, plan: SearchPlan, device: torch.device
     live = _Live(batch, plan, device)
     finished = _Finished(batch, plan, device)
     for step in range(plan.max_len + 1):  # one more for eos
-        lprobs, columns = source.next_lprobs(live.view())  # (N, C)
-        shape = (*live.scores.shape, lprobs.size(1))
-        found = plan.step(lprobs.view(shape), live.scores)
+        lprobs, columns = source.next_lprobs(live.view())  # (B, W, C)
+        found = plan.step(lprobs.view(*live.scores.shape, -1), live.scores)
         if columns is not None:
             found = found._replace(token=columns[found.token])
         ends = found.token.eq(plan.eos) & found.score.gt(-math.inf)  # (B, G, k)
@@ -195,12 +194,17 @@ Found = list[list[Hypothesis]]
 
 
 def _still_going(found: Candidates, ends: Tensor, width: int) -> Candidates:
-    """The best candidates that do not end, (B, G, w); where there are too few, dead ones."""
+    """The best candidates that do not end, (B, G, w); where there are too few, dead ones.
+
+    Dead ones repeat the best one, so that rows of a sample differ only where hypotheses do.
+    """
     count = ends.size(2)
     rank = torch.arange(count, device=ends.device) + ends * count  # ended ones last
     rank, place = rank.topk(width, dim=2, largest=False)
     beam, token, score = (part.gather(2, place) for part in found)
-    return Candidates(beam, token, score.masked_fill(rank >= count, -math.inf))
+    dead = (rank >= count) | score.eq(-math.inf)
+    beam, token = (torch.where(dead, part[..., :1], part) for part in (beam, token))
+    return Candidates(beam, token, score.masked_fill(dead, -math.inf))
 
 
 def _advance(source: NextToken, live: _Live, going: Candidates, alive: list[bool]) -> None:
@@ -213,5 +217,5 @@ def _advance(source: NextToken, live: _Live, going: Candidates, alive: list[bool
         source.keep_samples(kept)
     order = live.grow(*going)
     if live.width > 1:
-        source.reorder(order)
+        source.reorder(order, live.step)
     live.parent = order if rows is None else rows[order]

@@ -98,8 +98,12 @@ class BeamGenerator:
         processors = build_processors(settings, self.vocab, constraints, facts, self.zero_shot)
         # The last step feeds bos and max_len tokens.
         room = facts.max_len + 1
-        states = start_states(models, net_input, self.beam_size, room, settings.gen_code)
-        ensemble = Ensemble(models, states, processors, settings.temperature)
+        states = start_states(models, net_input, room, settings.gen_code)
+        # Behind forced tokens alone, and in the first step, all hypotheses of a sample are one.
+        shared = 1 + (facts.prompt.shortest if facts.prompt is not None else 0)
+        ensemble = Ensemble(
+            models, states, processors, settings.temperature, self.beam_size, shared
+        )
         found = search(
             ensemble, source.size(0), self._plan(facts.max_len, source.device), source.device
         )

@@ -31,33 +31,36 @@ class TrieConstraint(Processor):
         self.prompt = prompt
         self.acts_on = acts_on
         self.nodes: Tensor | None = None  # (N,)
+        self.next = trie.next_tokens(torch.zeros(0, dtype=torch.long, device=trie.token.device))
 
     def advance(self, rows: Rows) -> None:
         if rows.parent is None or self.nodes is None:
             self.nodes = torch.zeros_like(rows.sample)
-            return
-        self.nodes = self.trie.advance(self.nodes[rows.parent], rows.tokens[:, -1])
+        else:
+            self.nodes = self.trie.advance(self.nodes[rows.parent], rows.tokens[:, -1])
         if self.prompt is not None and rows.step <= self.prompt.longest:
             self.nodes = self.nodes.masked_fill(self.prompt.lengths[rows.sample] >= rows.step, 0)
+        self.next = self.trie.next_tokens(self.nodes)
 
     def columns(self, rows: Rows) -> Tensor | None:
         """Ids that some row may take.  On log-probabilities those of free text are at stake, which
         are normalised over the whole vocabulary, and inside prompts any token is possible."""
         if self.acts_on == "lprobs" or (self.prompt and rows.step < self.prompt.longest):
             return None
-        assert self.nodes is not None, "advance comes before the call"
-        specials = torch.arange(self.num_specials, device=self.nodes.device)
-        ids: Tensor = torch.unique(torch.cat([specials, self.trie.next_tokens(self.nodes).token]))
+        specials = torch.arange(self.num_specials, device=self.next.token.device)
+        ids: Tensor = torch.unique(torch.cat([specials, self.next.token]))
         return ids
 
+    def is_decided(self, rows: Rows) -> bool:
+        row = self.next.row
+        return rows.columns is not None and bool(row[1:].gt(row[:-1]).all())
+
     def __call__(self, rows: Rows, scores: Tensor) -> Tensor:
-        assert self.nodes is not None, "advance comes before the call"
+        row, token = self.next
+        allowed = torch.zeros_like(scores, dtype=torch.bool)  # (N, V or C)
         if rows.columns is not None:
-            row, token = self.trie.next_tokens(self.nodes)
-            allowed = torch.zeros_like(scores, dtype=torch.bool)  # (N, C)
-            allowed[row, torch.searchsorted(rows.columns, token)] = True
-        else:
-            allowed = self.trie.allowed_mask(self.nodes, scores.size(1))  # (N, V)
+            token = torch.searchsorted(rows.columns, token)
+        allowed[row, token] = True
         if self.prompt is not None and rows.step < self.prompt.longest:
             allowed |= ~self.prompt.is_over(rows).unsqueeze(1)
         return scores.masked_fill(~allowed, -math.inf)

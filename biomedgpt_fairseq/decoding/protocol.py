@@ -12,7 +12,7 @@ NetInput = Mapping[str, Any]
 
 
 class Decodable(Protocol):
-    """A model that decodes step by step; N = B * beam rows, those of one sample adjacent.
+    """A model that decodes step by step; N rows, equally many and adjacent for each sample.
 
     A state belongs to the model that made it and is changed in place.
     """
@@ -22,10 +22,8 @@ class Decodable(Protocol):
         """Longest decoder input, bos included."""
         ...
 
-    def start_decoding(
-        self, net_input: NetInput, beam: int, max_length: int, code_mask: bool = False
-    ) -> Any:
-        """State after the encoder has run, with room for max_length decoder inputs per row.
+    def start_decoding(self, net_input: NetInput, max_length: int, code_mask: bool = False) -> Any:
+        """State after the encoder has run: a row per sample, with room for max_length inputs.
 
         code_mask: the rows are image codes, not text.
         """
@@ -39,7 +37,10 @@ class Decodable(Protocol):
         ...
 
     def reorder(self, state: Any, order: Tensor) -> None:
-        """Let row i continue what was row order[i]; order: (N,) int64, within samples."""
+        """Let row i continue what was row order[i], of the same sample.
+
+        order: (N',) int64; there may be more rows for each sample than before.
+        """
         ...
 
     def keep_samples(self, state: Any, kept: Tensor) -> None:

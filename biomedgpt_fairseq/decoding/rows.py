@@ -30,6 +30,11 @@ class Rows:
         """t: tokens so far, without bos."""
         return self.tokens.size(1) - 1
 
+    def first_of_each(self, width: int) -> Rows:
+        """The first of every `width` rows, which have had no others as parents."""
+        parent = None if self.parent is None else self.parent[::width] // width
+        return Rows(self.tokens[::width], self.sample[::width], parent)
+
 
 class Prompt:
     """Forced start of each sample's hypotheses.
@@ -43,7 +48,9 @@ class Prompt:
         self.pad = pad
         self.tokens = tokens.masked_fill(ended, pad)
         self.lengths = self.tokens.ne(pad).sum(1)  # (B,)
-        self.longest: int = max(self.lengths.tolist(), default=0)
+        lengths: list[int] = self.lengths.tolist()
+        self.longest = max(lengths, default=0)
+        self.shortest = min(lengths, default=0)
         self.width: int = tokens.size(1)
         """Columns, the free ones included."""
 
@@ -69,6 +76,10 @@ class Processor:
     def columns(self, rows: Rows) -> Tensor | None:
         """Ids (C,), ascending and specials first, outside which it leaves nothing, or None."""
         return None
+
+    def is_decided(self, rows: Rows) -> bool:
+        """Whether no row has a choice, so that every id that it leaves has probability one."""
+        return False
 
     def advance(self, rows: Rows) -> None:
         """Follow the hypotheses; called once a step, before any call."""

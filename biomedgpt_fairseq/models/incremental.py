@@ -22,7 +22,7 @@ FIRST_CAPACITY = 32
 
 @dataclass
 class DecodingState:
-    """What decoding has seen so far; N = B * beam rows, those of a sample adjacent."""
+    """What decoding has seen so far; N rows, equally many and adjacent for each sample."""
 
     max_length: int
     code: bool
@@ -51,15 +51,16 @@ class DecodingState:
 
 @torch.no_grad()
 def start(
-    decoder: Decoder, encoder_out: EncoderOutput, rows: int, max_length: int, code: bool
+    decoder: Decoder, encoder_out: EncoderOutput, max_length: int, code: bool
 ) -> DecodingState:
-    """State before the first step.  rows: N, a multiple of the encoder's B."""
+    """State before the first step, with a row per sample."""
     config = decoder.config
     encoded = encoder_out["encoder_out"]
     prompt = decoder.decoder_prompt_encoder
     length: int = prompt.length  # type: ignore[assignment]
     capacity = min(FIRST_CAPACITY, max_length)
-    shape = (config.decoder_layers, 2, rows, config.heads, length + capacity, config.head_dim)
+    samples, places = encoded.size(0), length + capacity
+    shape = (config.decoder_layers, 2, samples, config.heads, places, config.head_dim)
     cache = encoded.new_zeros(shape)
     for layer, prefix in zip(cache, prompt(1), strict=True):
         if prefix is not None:
@@ -104,7 +105,10 @@ def step(decoder: Decoder, tokens: Tensor, state: DecodingState) -> Tensor:
 
 @torch.no_grad()
 def reorder_rows(state: DecodingState, order: Tensor) -> None:
-    """Let row i continue row order[i] of the same sample."""
+    """Let row i continue row order[i] of the same sample; order may name rows for new ones."""
+    if order.size(0) != state.cache.size(2):
+        state.cache = state.cache.index_select(2, order)
+        return
     filled = state.cache[:, :, :, :, state.prompt_length : state.prompt_length + state.length]
     filled.copy_(filled.index_select(2, order))
 

@@ -96,15 +96,13 @@ class UnifiedTransformer(nn.Module):
         return self.decoder.output_projection.weight[ids]
 
     def start_decoding(
-        self, net_input: Mapping[str, Any], beam: int, max_length: int, code_mask: bool = False
+        self, net_input: Mapping[str, Any], max_length: int, code_mask: bool = False
     ) -> DecodingState:
-        """Run the encoder; state for `beam` rows per sample of up to max_length decoder inputs.
+        """Run the encoder; state of a row per sample, for up to max_length decoder inputs.
 
         code_mask: the rows are image codes, not text.
         """
-        encoder_out = self.encode(net_input)
-        rows = encoder_out["encoder_out"].size(0) * beam
-        return start(self.decoder, encoder_out, rows, max_length, code_mask)
+        return start(self.decoder, self.encode(net_input), max_length, code_mask)
 
     def decode_step(
         self, tokens: Tensor, state: DecodingState, columns: Tensor | None = None
@@ -116,7 +114,7 @@ class UnifiedTransformer(nn.Module):
         return F.linear(features, self.output_rows(columns))
 
     def reorder(self, state: DecodingState, order: Tensor) -> None:
-        """Let row i continue what was row order[i], a row of the same sample; order: (N,) int64."""
+        """Let row i continue what was row order[i], of the same sample; order: (N',) int64."""
         reorder_rows(state, order)
 
     def keep_samples(self, state: DecodingState, kept: Tensor) -> None:

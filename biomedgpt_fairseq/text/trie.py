@@ -122,18 +122,6 @@ class AnswerTrie:
         found = on_trie & (self._edge_key[edge] == key)
         return torch.where(found, self.child_node[edge], _OFF_TRIE)
 
-    def allowed_mask(self, nodes: Tensor, vocab_size: int) -> Tensor:
-        """Which tokens may follow each node.
-
-        nodes: (N,) int64.  Returns (N, vocab_size) bool; a row is all False off the trie or after
-        eos.  Raises ValueError when an answer holds ids outside the vocabulary.
-        """
-        self.check_vocabulary(vocab_size)
-        mask = torch.zeros(len(nodes), vocab_size, dtype=torch.bool, device=nodes.device)
-        row, token = self.next_tokens(nodes)
-        mask[row, token] = True
-        return mask
-
     def check_vocabulary(self, vocab_size: int) -> None:
         """Raises ValueError when an answer holds ids outside the vocabulary."""
         if vocab_size <= self.max_token:

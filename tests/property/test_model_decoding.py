@@ -53,7 +53,8 @@ def test_cached_steps_equal_the_whole_prefix(
     tokens = torch.randint(2, 30, (batch * beam, sum(steps)))
     masks = torch.full((batch * beam,), True) if code else None
     full = model.forward_decoder(tokens, model.expand(model.encode(net_input), beam), masks)
-    state = model.start_decoding(net_input, beam, sum(steps), code)
+    state = model.start_decoding(net_input, sum(steps), code)
+    model.reorder(state, torch.arange(batch * beam) // beam)
     length = 0
     for new in steps:
         length += new

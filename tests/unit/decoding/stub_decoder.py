@@ -27,9 +27,14 @@ def make_vocab(num_words: int, num_codes: int = 0, num_bins: int = 0) -> Vocabul
 class State:
     """Decoder inputs cached so far, per row."""
 
-    def __init__(self, sources: list[tuple[int, ...]], beam: int, max_length: int) -> None:
-        self.sources, self.beam, self.max_length = sources, beam, max_length
-        self.cached: list[list[int]] = [[] for _ in range(len(sources) * beam)]
+    def __init__(self, sources: list[tuple[int, ...]], max_length: int) -> None:
+        self.sources, self.max_length = sources, max_length
+        self.cached: list[list[int]] = [[] for _ in sources]
+
+    @property
+    def beam(self) -> int:
+        """Rows per sample."""
+        return len(self.cached) // len(self.sources)
 
 
 class StubDecoder:
@@ -64,10 +69,10 @@ class StubDecoder:
         return [tuple(t for t in row if t != PAD) for row in net_input["src_tokens"].tolist()]
 
     def start_decoding(
-        self, net_input: Mapping[str, Any], beam: int, max_length: int, code_mask: bool = False
+        self, net_input: Mapping[str, Any], max_length: int, code_mask: bool = False
     ) -> State:
         self.code_mask = code_mask
-        return State(self._sources(net_input), beam, max_length)
+        return State(self._sources(net_input), max_length)
 
     def decode_step(self, tokens: Tensor, state: State, columns: Tensor | None = None) -> Tensor:
         rows = tokens.tolist()
@@ -85,15 +90,14 @@ class StubDecoder:
 
     def reorder(self, state: State, order: Tensor) -> None:
         picked = order.tolist()
-        assert len(picked) == len(state.cached)
-        assert all(i // state.beam == j // state.beam for i, j in enumerate(picked))
+        beam, rest = divmod(len(picked), len(state.sources))
+        assert beam >= state.beam and not rest
+        assert all(i // beam == j // state.beam for i, j in enumerate(picked))
         state.cached = [state.cached[j] for j in picked]
 
     def keep_samples(self, state: State, kept: Tensor) -> None:
-        samples = kept.tolist()
-        state.cached = [
-            state.cached[s * state.beam + i] for s in samples for i in range(state.beam)
-        ]
+        samples, beam = kept.tolist(), state.beam
+        state.cached = [state.cached[s * beam + i] for s in samples for i in range(beam)]
         state.sources = [state.sources[s] for s in samples]
 
     def encode(self, net_input: Mapping[str, Any]) -> list[tuple[int, ...]]:

@@ -163,8 +163,9 @@ def test_trie_search_stops_with_its_longest_answer() -> None:
 def test_only_logits_of_tokens_that_the_trie_allows_are_computed() -> None:
     decoder = StubDecoder(len(VOCAB))
     generate(decoder, beam=4, trie=AnswerTrie(ANSWERS))
-    # Four specials each time; words: at first 4 and 5, then at most 4 and 6, then 7.
-    assert decoder.widths == [6, 6, 5, 4]
+    # Four specials each time; words: at first 4 and 5, then 4 and 6.  Behind that all is decided.
+    assert decoder.widths == [6, 6]
+    assert decoder.rows_decoded == len(SOURCES) * (1 + 4)
 
     decoder = StubDecoder(len(VOCAB))
     generate(decoder, beam=4, trie=AnswerTrie(ANSWERS), prefix=[[7], [1], [7]])

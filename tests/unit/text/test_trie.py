@@ -58,20 +58,22 @@ def test_advance_leaves_and_stays_off_the_trie(trie: AnswerTrie) -> None:
     assert trie.advance(nodes, tokens).tolist() == [1, -1, 4, 6, -1, -1, 5, -1, -1]
 
 
-def test_allowed_mask_marks_children_only(trie: AnswerTrie) -> None:
-    mask = trie.allowed_mask(torch.tensor([1, 7, -1, 0, 1]), 12)
+def test_next_tokens_are_the_children_of_each_node(trie: AnswerTrie) -> None:
+    row, token = trie.next_tokens(torch.tensor([1, 7, -1, 0, 1]))
 
-    assert mask.dtype == torch.bool
-    assert [row.nonzero().flatten().tolist() for row in mask] == [[2, 9], [], [], [5, 7], [2, 9]]
-
-
-def test_allowed_mask_takes_no_rows(trie: AnswerTrie) -> None:
-    assert trie.allowed_mask(torch.empty(0, dtype=torch.long), 12).shape == (0, 12)
+    assert row.tolist() == [0, 0, 3, 3, 4, 4]
+    assert token.tolist() == [2, 9, 5, 7, 2, 9]
 
 
-def test_allowed_mask_refuses_a_smaller_vocabulary(trie: AnswerTrie) -> None:
+def test_no_nodes_have_no_next_tokens(trie: AnswerTrie) -> None:
+    row, token = trie.next_tokens(torch.empty(0, dtype=torch.long))
+    assert row.shape == token.shape == (0,)
+
+
+def test_smaller_vocabulary_is_refused(trie: AnswerTrie) -> None:
+    trie.check_vocabulary(10)
     with pytest.raises(ValueError, match=r"largest id of an answer \(9\), found 9"):
-        trie.allowed_mask(torch.tensor([0]), 9)
+        trie.check_vocabulary(9)
 
 
 def test_allowed_per_step_lists_children_along_the_answer(trie: AnswerTrie) -> None:
@@ -98,7 +100,10 @@ def test_trie_on_the_device_equals_cpu(trie: AnswerTrie) -> None:
     moved = trie.to("cuda")
 
     assert moved.advance(nodes.cuda(), tokens.cuda()).cpu().equal(trie.advance(nodes, tokens))
-    assert moved.allowed_mask(nodes.cuda(), 12).cpu().equal(trie.allowed_mask(nodes, 12))
+    for ours, expected in zip(
+        moved.next_tokens(nodes.cuda()), trie.next_tokens(nodes), strict=True
+    ):
+        assert ours.cpu().equal(expected)
 
 
 @pytest.mark.parametrize(
