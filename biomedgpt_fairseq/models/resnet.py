@@ -74,6 +74,25 @@ def trunk_norm(kind: TrunkNorm, channels: int) -> nn.Module:
     return nn.BatchNorm2d(channels)
 
 
+def convolve(conv: nn.Module, norm: nn.Module, x: Tensor) -> Tensor:
+    """Convolution without bias, then batch norm.
+
+    Where nothing is trained the norm goes into the weights, which saves a pass over the output.
+    """
+    if norm.training or torch.is_grad_enabled():
+        return norm(conv(x))  # type: ignore[no-any-return]
+    assert isinstance(conv, nn.Conv2d)
+    exact = torch.promote_types(conv.weight.dtype, torch.float32)
+    mean, var, weight, bias = (
+        getattr(norm, name).to(exact) for name in ("running_mean", "running_var", "weight", "bias")
+    )
+    scale = weight * torch.rsqrt(var + norm.eps)
+    kernel = (conv.weight * scale[:, None, None, None]).to(conv.weight)
+    kernel = kernel.contiguous(memory_format=torch.channels_last)
+    shift = (bias - mean * scale).to(conv.weight)
+    return F.conv2d(x, kernel, shift, conv.stride, conv.padding)
+
+
 class Bottleneck(nn.Module):
     """1x1, 3x3, 1x1 convolutions around a residual; the stride sits on the 3x3 one."""
 
@@ -97,10 +116,12 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, 4 * width, h / stride, w / stride)."""
-        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
-        y = self.drop_path(self.bn3(self.conv3(y)))
-        return F.relu(y + self.downsample(x), inplace=True)
+        y = F.relu(convolve(self.conv1, self.bn1, x), inplace=True)
+        y = F.relu(convolve(self.conv2, self.bn2, y), inplace=True)
+        y = self.drop_path(convolve(self.conv3, self.bn3, y))
+        if isinstance(self.downsample, nn.Sequential):
+            x = convolve(self.downsample[0], self.downsample[1], x)
+        return F.relu(y + x, inplace=True)
 
 
 class ResNet(nn.Module):
@@ -132,7 +153,7 @@ class ResNet(nn.Module):
         """(B, 3, R, R) -> (B, out_channels, R / 16, R / 16)."""
         # Channels last: faster convolutions, and patches are vectors without another copy.
         x = images.contiguous(memory_format=torch.channels_last)
-        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = F.relu(convolve(self.conv1, self.bn1, x), inplace=True)
         x = F.max_pool2d(x, 3, stride=2, padding=1)
         for number in (1, 2, 3):
             x = self.get_submodule(f"layer{number}")(x)

@@ -57,3 +57,24 @@ def test_drop_path_grows_within_each_stage() -> None:
     trunk = ResNet(SMALL, drop_path=0.2)
     rates = [m.rate for m in trunk.modules() if isinstance(m, DropPath)]
     assert rates == [0.0, 0.2, 0.0, 0.0, 0.1, 0.2]
+
+
+@pytest.mark.parametrize("norm", ["batch", "frozen", "sync"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_norms_folded_into_weights_give_the_same(norm: str, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    trunk = ResNet(Trunk((1, 2, 1), (4, 8, 8), 8), norm).to(dtype).eval()
+    for name, value in trunk.state_dict().items():
+        if name.endswith("running_var"):
+            value.uniform_(0.3, 3.0)
+        elif ("bn" in name or "downsample.1" in name) and value.is_floating_point():
+            value.normal_()
+    images = torch.randn(2, 3, 48, 32, dtype=dtype)
+
+    expected = trunk(images)
+    with torch.no_grad():
+        found = trunk(images)
+
+    assert found.dtype == dtype and expected.requires_grad and not found.requires_grad
+    tolerance = 1e-12 if dtype == torch.float64 else 1e-5
+    assert torch.allclose(found, expected, rtol=tolerance, atol=tolerance)
