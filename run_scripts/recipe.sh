@@ -73,9 +73,9 @@ recipe_help() {
   case "${1:-}" in -h | --help) ;; *) return 0 ;; esac
   (show_help "$@")
   cat <<TEXT
-More: DATA, RUN_DIR, RESULTS (folders), BPE_DIR, VOCAB_SIZE, DATA_OPTIONS (of the converter), ON_LEAK,
-TRAIN_LIMIT (training rows), VALID_SPLIT, EVAL_SPLIT, EVAL_OPTIONS, CHECKPOINT (MODE=eval), ANSWERS.
-Defaults here (column $column of run_scripts/defaults.tsv; with RESTORE, those of fine-tuning):
+More: RUN_DIR, DATA, RESULTS (folders), BPE_DIR, ON_LEAK and DATA_OPTIONS (of the converter), ANSWERS,
+TRAIN_LIMIT (rows), VALID_SPLIT, EVAL_SPLIT, EVAL_OPTIONS, CHECKPOINT (to evaluate); see
+docs/run_scripts.md. Defaults, here of a start ${RESTORE:+not }from scratch (column $column of defaults.tsv):
 TEXT
   for name in "${SETTINGS[@]}"; do printf '  %s=%s\n' "$name" "${!name}"; done
   exit 0
@@ -108,7 +108,7 @@ convert() {
     read -ra more <<<"${DATA_OPTIONS:-}"
     PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}" run python -m "data_utils.$module" "$SOURCE" \
       --output "$DATA" "$@" --on-leak "${ON_LEAK:-error}" "${more[@]}"
-  elif [ ! -f "$DATA/train.tsv" ]; then
+  elif [ ! -f "$DATA/train.tsv" ] && [ ! -f "$DATA/test.tsv" ]; then
     fail "name the data set, SOURCE=FOLDER, or converted files, DATA=FOLDER (see --help)"
   fi
   [ "$BPE_DIR" = "$RUN_DIR/vocabulary" ] && [ ! -f "$BPE_DIR/vocabulary.json" ] || return 0
@@ -135,13 +135,9 @@ split_file() {
 add() { [ -z "$2" ] || options+=("$1" "$2"); }
 when() { [ "$1" != "$2" ] || options+=("${@:3}"); }
 
-# The options of a task that are not in the table.
-task_options() {
-  case "$TASK" in
-    vqa_gen | image_classify | text_classify) options+=(--ans2label-file "$ANSWERS") ;;
-    caption) options+=(--eval-cider) ;;
-    gigaword) options+=(--eval-rouge) ;;
-  esac
+# Whether the task chooses from answers that the converter collected.
+has_answers() {
+  case "$TASK" in vqa_gen | image_classify | text_classify) ;; *) return 1 ;; esac
 }
 
 train_recipe() {
@@ -150,7 +146,9 @@ train_recipe() {
   read -ra save <<<"$SAVE_OPTIONS"
   [ "$DRY_RUN" = 1 ] || mkdir -p "$RUN_DIR"
   train=$(split_file train) valid=$(split_file "$VALID_SPLIT")
-  task_options
+  if has_answers; then options+=(--ans2label-file "$ANSWERS"); fi
+  when "$TASK" caption --eval-cider
+  when "$TASK" gigaword --eval-rouge
   options+=(--selected-cols "$SELECTED_COLS" --code-dict-size "$CODES" --num-bins "$BINS")
   add --max-src-length "$MAX_SRC_LENGTH"
   add --max-tgt-length "$MAX_TGT_LENGTH"
@@ -174,7 +172,7 @@ train_recipe() {
   when "$PRECISION" fp16 --fp16-scale-window "$FP16_SCALE_WINDOW"
   # Averaged weights even out the noise of small batches.
   [ -z "$EMA_DECAY" ] || options+=(--store-ema --ema-fp32 --ema-decay "$EMA_DECAY" --uses-ema)
-  options+=(--best-checkpoint-metric "$BEST_METRIC" --maximize-best-checkpoint-metric)
+  [ -z "$BEST_METRIC" ] || options+=(--best-checkpoint-metric "$BEST_METRIC" --maximize-best-checkpoint-metric)
   add --patience "$PATIENCE"
   add --fixed-validation-seed "$VALID_SEED"
   options+=("${save[@]}" "${extra[@]}" "$@")
@@ -200,7 +198,7 @@ evaluate_recipe() {
   if [ -n "${CHECKPOINT:-}" ]; then
     # The folders that a checkpoint from elsewhere names may not be here.
     options+=(--bpe-dir "$BPE_DIR")
-    [ ! -f "$ANSWERS" ] || options+=(--model-overrides "{\"ans2label_file\": \"$ANSWERS\"}")
+    if has_answers; then options+=(--model-overrides "{\"ans2label_file\": \"$ANSWERS\"}"); fi
   fi
   add --selected-cols "$TEST_COLS"
   add --eval-args "$TEST_EVAL_ARGS"
