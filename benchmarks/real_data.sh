@@ -55,7 +55,7 @@ experiment mnli rqe rqe rqe \
   VOCAB_SIZE=6000 MAX_SRC_LENGTH=50 DROPOUT=0.2 BATCH_SIZE=64 LR=1e-3 EPOCHS=5 \
   -- EPOCHS=20 "$(every 10)"
 experiment text_classify pubmedqa pubmedqa pubmedqa \
-  VOCAB_SIZE=6000 MAX_SRC_LENGTH=150 DROPOUT=0.2 BATCH_SIZE=32 EPOCHS=10 \
+  VOCAB_SIZE=6000 MAX_SRC_LENGTH=300 DROPOUT=0.2 BATCH_SIZE=32 EPOCHS=10 \
   -- EPOCHS=40 MAX_SRC_LENGTH=60 "$(every 20)"
 experiment vqa_gen vqa_rad vqa-rad vqa_rad \
   DATA_OPTIONS="--max-side 128" VOCAB_SIZE=1500 DROPOUT=0.2 EPOCHS=20 "$(every 4 --add-object)" \

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from benchmarks.result_table import exact_match, main, table_row
+from benchmarks.result_table import exact_match, main, pooled_row, table_row
 
 
 def write_run(folder, task, metrics):
@@ -53,3 +53,18 @@ def test_unfinished_parts_leave_their_cells_empty(tmp_path, capsys, task, name):
     assert main([str(run)]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
     assert last == f"| run | {name} | 60 | 0.750 [0.650, 0.850] |  |  |  |  |"
+
+
+def test_folds_are_one_row_weighted_by_their_rows(tmp_path):
+    runs = []
+    for fold, (right, floor, seconds) in enumerate([([1, 1, 0], 0.5, 60), ([1], 0.9, 120)]):
+        run = write_run(tmp_path / str(fold), "image_classify", {"score": 0.1})
+        lines = [json.dumps({"answer": "a", "gold": "a", "correct": c}) for c in right]
+        (run / "results" / "predictions.jsonl").write_text("\n".join(lines) + "\n")
+        (run / "floors.json").write_text(json.dumps({"constant": {"score": {"value": floor}}}))
+        (run / "seconds.txt").write_text(f"{2 * seconds} {seconds} 0\n")
+        runs.append(run)
+    cells = pooled_row("organ", runs)
+    assert cells[:3] == ["organ", "score", "4"]
+    assert cells[3].startswith("0.750 [")
+    assert cells[4:] == ["constant 0.600", "", "3.0", "6.0"]
