@@ -10,6 +10,7 @@ import array
 import json
 import os
 import runpy
+import select
 import socket
 import subprocess
 import sys
@@ -20,14 +21,19 @@ from pathlib import Path
 
 PROGRAMS = ("fairseq-train", "biomedgpt", "python")
 MODULES = (
-    ("fairseq_cli.train", "biomedgpt_fairseq.fairseq_evaluate", "biomedgpt_fairseq.report.html")
-    + (
-        "biomedgpt_fairseq.cli.main",
-        "biomedgpt_fairseq.cli.vocab",
-        "biomedgpt_fairseq.cli.evaluate",
-    )
-    + ("matplotlib.figure", "sklearn.metrics", "sacrebleu", "rouge_score.rouge_scorer", "PIL.Image")
-    + ("tensorboard.compat", "torch.utils.tensorboard", "torch._dynamo", "data_utils.converter")
+    "fairseq_cli.train",
+    "biomedgpt_fairseq.fairseq_evaluate",
+    "biomedgpt_fairseq.report.html",
+    "biomedgpt_fairseq.cli.main",
+    "biomedgpt_fairseq.cli.evaluate",
+    "biomedgpt_fairseq.cli.vocab",
+    "data_utils.converter",
+    "matplotlib.backends.backend_svg",
+    "sklearn.metrics",
+    "sacrebleu",
+    "rouge_score.rouge_scorer",
+    "torch.utils.tensorboard",
+    "torch._dynamo",  # optimizers import it
 )
 CLIENT = """#!{python} -SE
 import array, json, os, socket, sys
@@ -52,19 +58,18 @@ def warm_programs(folder: Path, root: Path) -> Iterator[Path]:
         path.write_text(CLIENT.format(python=sys.executable, address=address), "utf-8")
         path.chmod(0o755)
     environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen([sys.executable, __file__, address], env=environment) as server:
-        try:
-            while not os.path.exists(address):
-                if server.poll() is not None:
-                    raise RuntimeError(f"the server of programs ended with {server.returncode}")
-                time.sleep(0.02)
-            yield folder
-        finally:
-            server.terminate()
+    command = [sys.executable, __file__, address]
+    # The server ends when its input does, even if this process is killed.
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE) as server:
+        while not os.path.exists(address):
+            if server.poll() is not None:
+                raise RuntimeError(f"the server of programs ended with {server.returncode}")
+            time.sleep(0.02)
+        yield folder
 
 
 def serve(address: str) -> None:
-    """Run a program in a fork for every connection, for ever."""
+    """Run a program in a fork for every connection, until the input ends."""
     for name in MODULES:
         __import__(name)
     import torch
@@ -74,7 +79,7 @@ def serve(address: str) -> None:
         listener.bind(address + ".new")
         listener.listen()
         os.rename(address + ".new", address)
-        while True:
+        while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
             client, _ = listener.accept()
             if os.fork() == 0:
                 listener.close()
