@@ -182,18 +182,18 @@ def baselines(
     is_free = task in FREE_TEXT_TASKS
     constant = best_constant if is_free else most_frequent
     yield "constant", lambda: [constant(train)] * len(rows)
-    texts = len(train[0].texts)
+    texts = [n for n in range(len(train[0].texts)) if any(item.texts[n] for item in train)]
     if texts:
         yield "nearest text", lambda: nearest_by_text(train, rows)
     if train[0].pixels.size:
         yield "nearest image", lambda: nearest_by_image(train, rows)
     if is_free:
         return
-    if texts > 1:
-        for number in range(texts):
+    if len(texts) > 1:
+        for number in texts:
             yield f"linear, text {number + 1}", partial(linear_by_text, train, rows, [number])
     if texts:
-        yield "linear, all texts", lambda: linear_by_text(train, rows, range(texts))
+        yield "linear, all texts", lambda: linear_by_text(train, rows, texts)
     else:
         yield "linear, pixels", lambda: linear_by_image(train, rows)
 

@@ -2,14 +2,16 @@
 
 Source: the folder annotations with v2_annotations.csv (PromptID, PMCID, Label, Annotations),
 prompts_merged.csv (PromptID, Outcome, Intervention, Comparator) and
-splits/ev2_SPLIT_article_ids.txt. Text 1 is the evidence, text 2 the question. Part of the source
-spells a label "significantly increase"; it becomes "significantly increased".
+splits/ev2_SPLIT_article_ids.txt. Text 1 is the evidence, text 2 the question, which
+--evidence-only leaves out. Part of the source spells a label "significantly increase"; it becomes
+"significantly increased".
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 
 from data_utils.converter import Converter, Items
 from data_utils.layouts import TEXT_CLASSIFY, classified_text
@@ -40,14 +42,21 @@ def read(args: argparse.Namespace) -> Items:
         if prompt is None or article not in splits or label not in CLASSES:
             yield RejectedItem(item, "unknown prompt, article or label")
             continue
-        question = (
-            f"{prompt['Outcome'].strip()}: {prompt['Intervention'].strip()} "
-            f"compared with {prompt['Comparator'].strip()}"
-        )
-        yield classified_text(item, (row["Annotations"], question), label, splits[article], article)
+        texts = row["Annotations"], "" if args.evidence_only else question_of(prompt)
+        yield classified_text(item, texts, label, splits[article], article)
 
 
-CONVERTER = Converter("evidence_inference", __doc__, TEXT_CLASSIFY, read)
+def question_of(prompt: Mapping[str, str]) -> str:
+    """What a prompt asks about."""
+    outcome, intervention, comparator = (prompt[name].strip() for name in PROMPTS[1:])
+    return f"{outcome}: {intervention} compared with {comparator}"
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--evidence-only", action="store_true", help="leave the question out")
+
+
+CONVERTER = Converter("evidence_inference", __doc__, TEXT_CLASSIFY, read, _add_arguments)
 
 if __name__ == "__main__":
     sys.exit(CONVERTER.main())

@@ -98,6 +98,12 @@ def test_each_task_has_the_baselines_that_suit_it(tmp_path, evidence):
         "linear, text 2",
         "linear, all texts",
     ]
+    items = read_items(
+        "text_classify", write(tmp_path, [("it rose", "", "up"), ("it fell", "", "down")])
+    )
+    found = {name: list(answer()) for name, answer in baselines("text_classify", items, items)}
+    assert list(found) == ["constant", "nearest text", "linear, all texts"]
+    assert found["linear, all texts"] == ["up", "down"]
     rows = [(picture(0), "0", "dark"), (picture(255), "1", "bright")]
     items = read_items("image_classify", write(tmp_path, rows))
     found = {name: list(answer()) for name, answer in baselines("image_classify", items, items)}

@@ -85,3 +85,7 @@ def test_evidence_needs_prompt_article_and_label(
     assert made.rows("train") == [["text 0", question, "significantly increased"]]
     assert made.counts() == {"train": 1, "valid": 1, "test": 1}
     assert made.json("card")["rejected"] == {"unknown prompt, article or label": 2}
+
+    made = convert(evidence_inference.CONVERTER, tmp_path, "--evidence-only")
+
+    assert made.rows("train") == [["text 0", "", "significantly increased"]]
