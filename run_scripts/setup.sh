@@ -25,7 +25,10 @@ fi
 
 command -v "${CXX:-c++}" "${CC:-cc}" >/dev/null ||
   echo "setup: no C++ compiler: fairseq's data helpers will be the slower ones in Python" >&2
-command -v java >/dev/null || echo "setup: no java: METEOR and the PTB tokenizer are skipped" >&2
+command -v java >/dev/null || {
+  echo "setup: no java: METEOR is left out and captions are tokenized by another program;" >&2
+  echo "setup: 'apt-get install default-jre-headless' installs it" >&2
+}
 
 [ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV"
 "$VENV/bin/python" -m pip install --disable-pip-version-check --quiet \

@@ -163,6 +163,7 @@ def test_own_checkpoint_is_trained_further_on_some_rows(vqa_rad, warm, tmp_path)
         "VALID_SPLIT": "train",
         "EVAL_SPLIT": "train",
         "MAX_UPDATE": "1",
+        "PRECISION": "bf16",
     }
     path = SCRIPTS / "vqa_gen" / "vqa_rad.sh"
     done = run_script(path, VENV=warm, **SMALL, **settings)
@@ -173,6 +174,23 @@ def test_own_checkpoint_is_trained_further_on_some_rows(vqa_rad, warm, tmp_path)
     rows = (tmp_path / "train_5.tsv").read_text("utf-8").splitlines()
     places = [table.index(row) for row in rows]
     assert places == sorted(places) and places[-1] == len(table) - 1
+
+
+@pytest.mark.slow
+def test_fine_tuned_model_of_elsewhere_is_evaluated(vqa_rad, warm, tmp_path) -> None:
+    best = str(vqa_rad / "checkpoints" / "checkpoint_best.pt")
+    settings = {
+        "RESTORE": best,
+        "CHECKPOINT": best,
+        "BPE_DIR": str(vqa_rad / "vocabulary"),
+        "DATA": str(vqa_rad / "data"),
+        "RUN_DIR": str(tmp_path),
+        "EVAL_OPTIONS": "--limit 8 --bf16",
+    }
+    path = SCRIPTS / "vqa_gen" / "vqa_rad.sh"
+    done = run_script(path, VENV=warm, MODE="eval", **SMALL, **settings)
+    assert "--beam-search-vqa-eval" in done.stderr and "fairseq-train" not in done.stderr
+    check_results(tmp_path / "results", 8, ["vqa_score"])
 
 
 @pytest.mark.slow

@@ -8,7 +8,9 @@ import pytest
 from script_commands import (
     PROGRAMS,
     RECIPES,
+    ROOT,
     SCRIPTS,
+    ZERO_SHOT,
     column_of,
     dry_run,
     name_of,
@@ -59,6 +61,16 @@ def test_help_shows_usage_recipe_and_defaults(path) -> None:
         published = name_of(path) in PUBLISHED and f"published recipe ({column})" in shown
         assert published or "nearest published set" in shown
         assert column in shown
+
+
+def test_page_names_every_recipe_and_its_column() -> None:
+    page = (ROOT / "docs" / "run_scripts.md").read_text("utf-8")
+    named = dict(re.findall(r"^\| `(\S+)\.sh` \|.*\| (\S+) \|$", page, re.MULTILINE))
+    assert named.pop(name_of(ZERO_SHOT)) == "`vqa_rad`"
+    assert named.keys() == {name_of(path) for path in RECIPES}
+    for path in RECIPES:
+        column = f"`{column_of(path)}`"
+        assert named[name_of(path)] == (column if name_of(path) in PUBLISHED else f"({column})")
 
 
 def test_table_has_a_value_in_every_cell() -> None:
