@@ -17,10 +17,9 @@ from biomedgpt_fairseq.data.mixture import (
     SharesPlan,
     Source,
     Stream,
-    apportion,
-    shares_by_size,
     source_seed,
 )
+from biomedgpt_fairseq.data.mixture_shares import apportion, shares_by_size
 
 SEEDS = (1, 7)
 SIDE = [Source("text", "text", 11), Source("image", "image", 5), Source("boxes", "detection", 3)]
