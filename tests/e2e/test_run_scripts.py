@@ -21,6 +21,7 @@ from script_commands import (
     SMALL,
     VENV,
     ZERO_SHOT,
+    column_of,
     name_of,
     reported,
     run_script,
@@ -32,6 +33,8 @@ from warm_programs import warm_programs
 
 # This one starts its programs as a user does; the others find them warm, which saves 10 s each.
 LITERAL = {"image_classify/medmnist"}
+# One of each column of the table of defaults.
+FIRST_OF_COLUMN = list({column_of(path): name_of(path) for path in reversed(RECIPES)}.values())
 WITHOUT_TEST_ROWS = {"image_classify/chexpert"}
 BUILDERS = IMAGE_SETS | TEXT_SETS
 SHORT_TEXTS = {
@@ -70,8 +73,6 @@ def runs(
     """The scripts of the chosen tests, two at a time: script -> its folder, its end."""
     items = [item for item in request.session.items if item.path == request.path]
     chosen = {item.callspec.params["recipe"] for item in items if hasattr(item, "callspec")}
-    if any("vqa_rad" in item.fixturenames for item in items):
-        chosen.add("vqa_gen/vqa_rad")
     folder = tmp_path_factory.mktemp("runs")
     with ThreadPoolExecutor(2) as pool:
         yield {
@@ -105,27 +106,21 @@ def test_script_runs_from_source_to_report(recipe, runs) -> None:
     assert any((run_dir / "checkpoints" / "tensorboard").glob("*/*tfevents*"))
 
 
-@pytest.fixture(scope="module")
-def vqa_rad(runs) -> Path:
-    """Folder of the finished script of VQA-RAD."""
-    run_dir, ending = runs["vqa_gen/vqa_rad"]
+@pytest.fixture
+def finished(recipe: str, runs) -> Path:
+    """Folder of the finished run of a script."""
+    run_dir, ending = runs[recipe]
     succeeded(ending.result())
     return run_dir
 
 
-@pytest.mark.slow
-def test_pretrained_model_answers_without_training(vqa_rad, warm, tmp_path) -> None:
-    settings = {
-        "CHECKPOINT": str(vqa_rad / "checkpoints" / "checkpoint_best.pt"),
-        "BPE_DIR": str(vqa_rad / "vocabulary"),
-        "SOURCE": str(vqa_rad.parent / "source"),
-        "RUN_DIR": str(tmp_path),
-        "EVAL_OPTIONS": "--limit 8",
+def start_from(run_dir: Path) -> dict[str, str]:
+    """Settings of a start from the weights of a run, on its data."""
+    return {
+        "RESTORE": str(run_dir / "checkpoints" / "checkpoint_best.pt"),
+        "BPE_DIR": str(run_dir / "vocabulary"),
+        "DATA": str(run_dir / "data"),
     }
-    small = {name: value for name, value in SMALL.items() if name != "PATCH"}
-    done = run_script(ZERO_SHOT, VENV=warm, **small, **settings)
-    assert "--zero-shot" in done.stderr and "fairseq-train" not in done.stderr
-    check_results(tmp_path / "results", 8, ["vqa_score"])
 
 
 @pytest.mark.slow
@@ -153,43 +148,54 @@ def test_same_command_goes_on_where_it_stopped(warm, tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_own_checkpoint_is_trained_further_on_some_rows(vqa_rad, warm, tmp_path) -> None:
-    settings = {
-        "RESTORE": str(vqa_rad / "checkpoints" / "checkpoint_best.pt"),
-        "BPE_DIR": str(vqa_rad / "vocabulary"),
-        "DATA": str(vqa_rad / "data"),
-        "RUN_DIR": str(tmp_path),
-        "TRAIN_LIMIT": "5",
-        "VALID_SPLIT": "train",
-        "EVAL_SPLIT": "train",
-        "MAX_UPDATE": "1",
-        "PRECISION": "bf16",
-    }
-    path = SCRIPTS / "vqa_gen" / "vqa_rad.sh"
-    done = run_script(path, VENV=warm, **SMALL, **settings)
-    assert "Loaded checkpoint" in done.stderr + done.stdout
+@pytest.mark.parametrize("recipe", FIRST_OF_COLUMN)
+def test_own_checkpoint_is_trained_by_the_published_recipe(recipe, finished, warm, tmp_path):
+    settings = {**SMALL, **start_from(finished), "RUN_DIR": str(tmp_path), "MODE": "train"}
+    settings |= {"MAX_UPDATE": "1", "VALID_EVAL_ARGS": '{"beam": 2, "max_len_b": 40}'}
+    done = run_script(SCRIPTS / f"{recipe}.sh", VENV=warm, PRECISION="bf16", **settings)
+    assert f"Loaded checkpoint {settings['RESTORE']}" in done.stderr + done.stdout
+    assert " --bf16 " in done.stderr
+    check_losses(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["vqa_gen/vqa_rad"])
+def test_rows_are_chosen_and_learnt_by_heart(recipe, finished, warm, tmp_path) -> None:
+    settings = {"DATA": str(finished / "data"), "BPE_DIR": str(finished / "vocabulary")}
+    settings |= {"TRAIN_LIMIT": "5", "VALID_SPLIT": "train", "EVAL_SPLIT": "train"}
+    settings |= {**SMALL, "RUN_DIR": str(tmp_path), "MAX_UPDATE": "1"}
+    run_script(SCRIPTS / f"{recipe}.sh", VENV=warm, **settings)
     predictions = (tmp_path / "results_train" / "predictions.jsonl").read_text("utf-8")
     assert len(predictions.splitlines()) == 5
-    table = (vqa_rad / "data" / "train.tsv").read_text("utf-8").splitlines()
+    table = (finished / "data" / "train.tsv").read_text("utf-8").splitlines()
     rows = (tmp_path / "train_5.tsv").read_text("utf-8").splitlines()
     places = [table.index(row) for row in rows]
     assert places == sorted(places) and places[-1] == len(table) - 1
 
 
 @pytest.mark.slow
-def test_fine_tuned_model_of_elsewhere_is_evaluated(vqa_rad, warm, tmp_path) -> None:
-    best = str(vqa_rad / "checkpoints" / "checkpoint_best.pt")
-    settings = {
-        "RESTORE": best,
-        "CHECKPOINT": best,
-        "BPE_DIR": str(vqa_rad / "vocabulary"),
-        "DATA": str(vqa_rad / "data"),
-        "RUN_DIR": str(tmp_path),
-        "EVAL_OPTIONS": "--limit 8 --bf16",
-    }
-    path = SCRIPTS / "vqa_gen" / "vqa_rad.sh"
-    done = run_script(path, VENV=warm, MODE="eval", **SMALL, **settings)
+@pytest.mark.parametrize("recipe", ["vqa_gen/vqa_rad"])
+def test_fine_tuned_checkpoint_is_evaluated(recipe, finished, warm, tmp_path) -> None:
+    settings = {**SMALL, **start_from(finished), "RUN_DIR": str(tmp_path), "MODE": "eval"}
+    settings |= {"CHECKPOINT": settings["RESTORE"], "EVAL_OPTIONS": "--limit 8 --bf16"}
+    done = run_script(SCRIPTS / f"{recipe}.sh", VENV=warm, **settings)
     assert "--beam-search-vqa-eval" in done.stderr and "fairseq-train" not in done.stderr
+    check_results(tmp_path / "results", 8, ["vqa_score"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["vqa_gen/vqa_rad"])
+def test_pretrained_model_answers_without_training(recipe, finished, warm, tmp_path) -> None:
+    settings = {
+        "CHECKPOINT": str(finished / "checkpoints" / "checkpoint_best.pt"),
+        "BPE_DIR": str(finished / "vocabulary"),
+        "SOURCE": str(finished.parent / "source"),
+        "RUN_DIR": str(tmp_path),
+        "EVAL_OPTIONS": "--limit 8",
+    }
+    small = {name: value for name, value in SMALL.items() if name != "PATCH"}
+    done = run_script(ZERO_SHOT, VENV=warm, **small, **settings)
+    assert "--zero-shot" in done.stderr and "fairseq-train" not in done.stderr
     check_results(tmp_path / "results", 8, ["vqa_score"])
 
 
