@@ -1,0 +1,214 @@
+"""Decoding over a closed answer set against stock fairseq and against a pass per candidate.
+
+    python -m benchmarks.bench_decoding --size tiny --batch 16 --image 256 --answers 5000
+
+Weights and answers are random, outputs of both sides are compared, and each repetition times both
+sides one after the other.  Prints a table of medians and ratios; --json FILE keeps all figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from fairseq.data import Dictionary
+from torch import Tensor
+
+from benchmarks.plain.candidate_chunks import score_chunks
+from benchmarks.plain.stock_search import BOS, stock_generator
+from biomedgpt_fairseq.config import SIZES
+from biomedgpt_fairseq.decoding.all_candidates import score_candidates
+from biomedgpt_fairseq.decoding.fairseq_generator import build_generator
+from biomedgpt_fairseq.models.transformer import UnifiedTransformer, build_transformer
+from biomedgpt_fairseq.text.trie import AnswerTrie
+from biomedgpt_fairseq.text.vocab import Vocabulary
+
+WORDS, EOS, FIRST_WORD = 50_260, 2, 4
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Seconds of a part and of what it is compared with, repetition by repetition."""
+
+    name: str
+    seconds: list[float]
+    compared: list[float]
+
+    def row(self) -> str:
+        """A line of the table: medians, and the median ratio with its range."""
+        ratios = [b / a for a, b in zip(self.seconds, self.compared, strict=True)]
+        spread = f"{statistics.median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}]"
+        medians = statistics.median(self.seconds), statistics.median(self.compared)
+        return f"{self.name:<52} {medians[0]:>9.4f} {medians[1]:>9.4f}  {spread}"
+
+
+def make_answers(count: int, seed: int = 0) -> list[list[int]]:
+    """Different answers of one to four words out of 300, a word being one or two tokens."""
+    draw = random.Random(seed)
+    words = [draw.sample(range(FIRST_WORD, WORDS), draw.choice([1, 1, 2])) for _ in range(300)]
+    found: dict[tuple[int, ...], None] = {}
+    while len(found) < count:
+        chosen = draw.choices(words, k=draw.randint(1, 4))
+        found[(*(token for word in chosen for token in word), EOS)] = None
+    return [list(answer) for answer in found]
+
+
+class GivenOutput(UnifiedTransformer):
+    """The network with an encoder output computed before."""
+
+    given: Any = None
+
+    def encode(self, net_input: Any) -> Any:
+        return self.given if self.given is not None else super().encode(net_input)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A network, a batch, and how often everything is timed."""
+
+    model: GivenOutput
+    net_input: dict[str, Tensor]
+    dictionary: Dictionary
+    vocab: Vocabulary
+    repeats: int
+
+
+def build_setting(size: str, batch: int, image: int, repeats: int) -> Setting:
+    """Random weights and inputs: 20 words and a square image per sample."""
+    torch.manual_seed(0)
+    vocab = Vocabulary([str(i) for i in range(WORDS)])
+    built = build_transformer(replace(SIZES[size], vocab_size=len(vocab)))
+    model = GivenOutput(built.encoder, built.decoder).eval()
+    source = torch.randint(FIRST_WORD, WORDS, (batch, 20))
+    source[:, 0], source[:, -1] = BOS, EOS
+    net_input = {
+        "src_tokens": source,
+        "patch_images": torch.randn(batch, 3, image, image),
+        "patch_masks": torch.ones(batch, dtype=torch.bool),
+    }
+    dictionary = Dictionary()
+    for number in range(len(vocab) - len(dictionary)):
+        dictionary.add_symbol(f"word{number}")
+    return Setting(model, net_input, dictionary, vocab, repeats)
+
+
+def bench_search(setting: Setting, trie: AnswerTrie, beam: int) -> list[Ratio]:
+    """Trunk, encoder stack, decoding against stock fairseq, and a sample as a whole."""
+    model, net_input = setting.model, setting.net_input
+    ours = build_generator(setting.vocab, {"beam": beam, "unnormalized": True}, trie=trie)
+    encoder_out = model.encode(net_input)
+    stock = stock_generator(model, setting.dictionary, encoder_out, trie.sequences, beam)
+    text_only = {"src_tokens": net_input["src_tokens"]}
+
+    def decode() -> Any:
+        model.given = encoder_out
+        found = ours.generate([model], {"net_input": net_input})
+        model.given = None
+        return found
+
+    def decode_stock() -> Any:
+        return stock.generate([stock.model], {"net_input": text_only}, bos_token=BOS)
+
+    check_hypotheses(decode(), decode_stock())
+
+    def encode() -> Any:
+        return model.encode(net_input)
+
+    def trunk() -> Any:
+        return model.encoder.embed_images(net_input["patch_images"])
+
+    def whole() -> Any:
+        return ours.generate([model], {"net_input": net_input})
+
+    searched = f"beam {beam}, {trie.num_answers} answers: ours, stock fairseq"
+    return [
+        side_by_side(searched, decode, decode_stock, setting.repeats),
+        side_by_side(
+            "encoder with trunk, whole of encoder and search", encode, whole, setting.repeats
+        ),
+        side_by_side("trunk, encoder with trunk", trunk, encode, setting.repeats),
+    ]
+
+
+def bench_candidates(setting: Setting, trie: AnswerTrie) -> Ratio:
+    """All answers scored, against a pass per twenty of them."""
+    model, net_input = setting.model, setting.net_input
+    model.given = encoder_out = model.encode(net_input)
+    prompt = [BOS]
+    prompts = [prompt] * len(net_input["src_tokens"])
+
+    def score() -> Tensor:
+        return score_candidates([model], net_input, prompts, trie, 20)
+
+    def score_plainly() -> Tensor:
+        return score_chunks(model, encoder_out, prompt, trie.sequences)
+
+    torch.testing.assert_close(score(), score_plainly(), rtol=1e-5, atol=1e-5)
+    scored = f"{trie.num_answers} candidates: ours, a pass per twenty"
+    found = side_by_side(scored, score, score_plainly, setting.repeats)
+    model.given = None
+    return found
+
+
+def check_hypotheses(ours: Any, baseline: Any) -> None:
+    """Raises AssertionError unless both found the same answers with the same scores."""
+    for found, expected in zip(ours, baseline, strict=True):
+        assert [h["tokens"].tolist() for h in found] == [h["tokens"].tolist() for h in expected]
+        for a, b in zip(found, expected, strict=True):
+            torch.testing.assert_close(float(a["score"]), float(b["score"]), rtol=1e-4, atol=1e-4)
+
+
+def seconds_of(work: Callable[[], Any]) -> float:
+    """Wall time of one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def side_by_side(
+    name: str, work: Callable[[], Any], compared: Callable[[], Any], repeats: int
+) -> Ratio:
+    """Both sides, one after the other in each repetition."""
+    pairs = [(seconds_of(work), seconds_of(compared)) for _ in range(repeats)]
+    return Ratio(name, [a for a, _ in pairs], [b for _, b in pairs])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status of the program."""
+    parser = argparse.ArgumentParser(prog="benchmarks.bench_decoding", description=__doc__)
+    parser.add_argument("--size", choices=list(SIZES), default="tiny")
+    parser.add_argument("--batch", type=int, default=16, help="samples")
+    parser.add_argument("--image", type=int, default=256, help="pixels a side")
+    parser.add_argument("--beam", type=int, default=5)
+    parser.add_argument("--answers", type=int, default=5000, help="of the beam search")
+    parser.add_argument("--candidates", type=int, nargs="*", default=[517], help="answers scored")
+    parser.add_argument("--candidate-batch", type=int, default=1, help="samples scored at once")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="file for all figures")
+    args = parser.parse_args(arguments)
+    with torch.inference_mode():
+        setting = build_setting(args.size, args.batch, args.image, args.repeats)
+        found = bench_search(setting, AnswerTrie(make_answers(args.answers)), args.beam)
+        setting = build_setting(args.size, args.candidate_batch, args.image, args.repeats)
+        for count in args.candidates:
+            found.append(bench_candidates(setting, AnswerTrie(make_answers(count))))
+    print(f"{'median seconds of A, B':<52} {'A':>9} {'B':>9}  B / A [range]")
+    for ratio in found:
+        print(ratio.row())
+    if args.json:
+        figures = {r.name: [r.seconds, r.compared] for r in found}
+        args.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
