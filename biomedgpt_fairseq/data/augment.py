@@ -18,7 +18,7 @@ from biomedgpt_fairseq.data.augment_ops import (
     rand_augment,
     random_augment,
 )
-from biomedgpt_fairseq.data.image import ImageScale
+from biomedgpt_fairseq.data.pixels import ImageScale
 
 Range = tuple[float, float]
 Box = tuple[int, int, int, int]

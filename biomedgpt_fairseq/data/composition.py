@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from biomedgpt_fairseq.data.errors import BadRow
-from biomedgpt_fairseq.data.image import ImageScale
+from biomedgpt_fairseq.data.pixels import ImageScale
 from biomedgpt_fairseq.text.instructions import Instruction
 from biomedgpt_fairseq.text.tokenizer import Tokenizer
 from biomedgpt_fairseq.text.trie import AnswerTrie

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
 from biomedgpt_fairseq.data.errors import BadRow as BadRow
+from biomedgpt_fairseq.data.pixels import ImageScale, to_pixels
 
 ImageColumn = Literal["auto", "base64", "path"]
 
@@ -72,28 +72,6 @@ class Augmentation(Protocol):
         """(3, R, R) uint8 -> the same, or changed and normalised."""
 
 
-@dataclass(frozen=True)
-class ImageScale:
-    """Bytes -> normalised values, (x / 255 - mean) / std per channel."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    def __call__(self, pixels: Tensor) -> Tensor:
-        """(3, H, W) or (B, 3, H, W) uint8 -> float32; float32 is returned as it is."""
-        if pixels.dtype == torch.float32:
-            return pixels
-        mean = torch.tensor(self.mean, dtype=torch.float32, device=pixels.device)[:, None, None]
-        std = torch.tensor(self.std, dtype=torch.float32, device=pixels.device)[:, None, None]
-        values = torch.empty(pixels.shape, dtype=torch.float32, device=pixels.device)
-        # Picture by picture: one fits in the cache for all four steps.
-        for target, image in zip(
-            values.view(-1, *values.shape[-3:]), pixels.view(-1, *values.shape[-3:]), strict=True
-        ):
-            target.copy_(image).div_(255).sub_(mean).div_(std)
-        return values
-
-
 class ImageTransform:
     """RGB picture -> normalised float32 tensor (3, size, size).
 
@@ -146,14 +124,6 @@ class ImageLoader:
             return to_pixels(self.transform.resize(image))
         image = self.augmentation.on_image(image.convert("RGB"), self.transform.size, rng)
         return self.augmentation.on_pixels(to_pixels(image), self.scale, rng)
-
-
-def to_pixels(image: Image.Image) -> Tensor:
-    """Picture in RGB or 8-bit grey -> (3, H, W) uint8, a view of (H, W, 3) or of (H, W)."""
-    pixels = torch.from_numpy(np.array(image))
-    if pixels.dim() == 2:
-        return pixels.expand(3, -1, -1)
-    return pixels.permute(2, 0, 1)
 
 
 def load_image(cell: str, source: ImageSource | None = None) -> Image.Image:

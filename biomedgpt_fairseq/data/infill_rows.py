@@ -8,7 +8,8 @@ import numpy as np
 from torch import Tensor
 
 from biomedgpt_fairseq.data.errors import BadRow
-from biomedgpt_fairseq.data.image import load_image, to_pixels
+from biomedgpt_fairseq.data.image import load_image
+from biomedgpt_fairseq.data.pixels import to_pixels
 from biomedgpt_fairseq.data.pretrain_parts import (
     Composer,
     Examples,

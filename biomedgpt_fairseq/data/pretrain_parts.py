@@ -12,9 +12,10 @@ from torch import Tensor
 
 from biomedgpt_fairseq.data.composition import Example, RowOptions, RowTools, compose_example
 from biomedgpt_fairseq.data.errors import BadRow
-from biomedgpt_fairseq.data.image import ImageScale, ImageSource, to_pixels
+from biomedgpt_fairseq.data.image import ImageSource
 from biomedgpt_fairseq.data.negatives import Negatives
 from biomedgpt_fairseq.data.pair_images import PairImages
+from biomedgpt_fairseq.data.pixels import ImageScale, to_pixels
 from biomedgpt_fairseq.data.text_infill import TextNoise
 from biomedgpt_fairseq.text.instructions import Instruction, get_instruction
 from biomedgpt_fairseq.text.tokenizer import Tokenizer

@@ -10,12 +10,13 @@ import numpy as np
 
 from biomedgpt_fairseq.data.detection import make_detection_examples
 from biomedgpt_fairseq.data.guarded_rows import GuardedRows, OnBadRow
-from biomedgpt_fairseq.data.image import ImageColumn, ImageScale, ImageSource, common_folder
+from biomedgpt_fairseq.data.image import ImageColumn, ImageSource, common_folder
 from biomedgpt_fairseq.data.infill_rows import make_image_examples, make_text_examples
 from biomedgpt_fairseq.data.mixture import Kind, Source, source_seed
 from biomedgpt_fairseq.data.mixture_shares import shares_by_size
 from biomedgpt_fairseq.data.negatives import load_negatives
 from biomedgpt_fairseq.data.pair_images import PairImages
+from biomedgpt_fairseq.data.pixels import ImageScale
 from biomedgpt_fairseq.data.pretrain_parts import Examples, PretrainOptions, PretrainTools
 from biomedgpt_fairseq.data.pretrain_rows import make_pair_examples
 from biomedgpt_fairseq.data.text_infill import NoiseOptions, TextNoise

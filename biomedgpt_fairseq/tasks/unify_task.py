@@ -9,7 +9,6 @@ from fairseq.tasks import register_task
 from torch import Tensor
 
 from biomedgpt_fairseq.data.fairseq_pretrain import PretrainDataset
-from biomedgpt_fairseq.data.image import ImageScale
 from biomedgpt_fairseq.data.mixture import (
     EvaluationPlan,
     Kind,
@@ -18,6 +17,7 @@ from biomedgpt_fairseq.data.mixture import (
     SharesPlan,
     Source,
 )
+from biomedgpt_fairseq.data.pixels import ImageScale
 from biomedgpt_fairseq.data.pretrain_parts import PretrainOptions
 from biomedgpt_fairseq.tasks.base import BiomedTask, Prediction
 from biomedgpt_fairseq.tasks.pretrain_options import UnifyOptions

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from biomedgpt_fairseq.data.image import HALF, ImageScale, ImageSource
+from biomedgpt_fairseq.data.image import HALF, ImageSource
 from biomedgpt_fairseq.data.negatives import Negatives
 from biomedgpt_fairseq.data.pair_images import PairImages
+from biomedgpt_fairseq.data.pixels import ImageScale
 from biomedgpt_fairseq.data.pretrain_parts import PretrainOptions, PretrainTools
 from biomedgpt_fairseq.data.text_infill import NoiseOptions, TextNoise
 from biomedgpt_fairseq.text.bpe import Gpt2Bpe, derive_encoder

@@ -19,7 +19,8 @@ from biomedgpt_fairseq.data.augment import (
     random_crop,
 )
 from biomedgpt_fairseq.data.augment_ops import Canvas, affine
-from biomedgpt_fairseq.data.image import HALF, ImageScale, ImageTransform, to_pixels
+from biomedgpt_fairseq.data.image import HALF, ImageTransform
+from biomedgpt_fairseq.data.pixels import ImageScale, to_pixels
 
 SCALE = ImageScale(HALF, HALF)
 CANVAS = Canvas((9, 9, 9), Image.Resampling.NEAREST)

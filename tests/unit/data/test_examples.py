@@ -11,7 +11,8 @@ import torch
 from biomedgpt_fairseq.data import examples as builders
 from biomedgpt_fairseq.data.errors import BadRow
 from biomedgpt_fairseq.data.examples import RowOptions, RowTools, compose_decoder
-from biomedgpt_fairseq.data.image import HALF, ImageScale
+from biomedgpt_fairseq.data.image import HALF
+from biomedgpt_fairseq.data.pixels import ImageScale
 from biomedgpt_fairseq.text.instructions import get_instruction
 from biomedgpt_fairseq.text.trie import AnswerTrie
 from biomedgpt_fairseq.text.vocab import Vocabulary

@@ -1,0 +1,83 @@
+"""Bytes of pictures: where they are put, and their normalised values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+
+class PixelMemory:
+    """Where the pixels of new pictures are put.
+
+    A worker process puts those of a batch side by side into memory that its receiver can see, so
+    that they need not be copied again; elsewhere it is fresh memory.
+    """
+
+    def __init__(self) -> None:
+        self.source: Callable[[int], Tensor | None] = lambda size: None
+
+    def empty(self, *shape: int) -> Tensor:
+        """Tensor of bytes, their values undefined."""
+        memory = self.source(math.prod(shape))
+        return torch.empty(shape, dtype=torch.uint8) if memory is None else memory.view(shape)
+
+
+PIXELS = PixelMemory()
+
+
+def to_pixels(image: Image.Image) -> Tensor:
+    """Picture in RGB or 8-bit grey -> (3, H, W) uint8; grey is a view of (H, W)."""
+    if image.mode != "RGB":
+        return torch.from_numpy(np.array(image)).expand(3, -1, -1)
+    # Pixels as they lie in Pillow's memory, four bytes each.  Channels are cut out of integers
+    # because that is faster than to pick every fourth byte.
+    words = np.frombuffer(image.tobytes("raw", "RGBX"), dtype="<i4")
+    pixels = PIXELS.empty(3, image.height, image.width)
+    for channel, target in enumerate(pixels.numpy()):
+        target[...] = (words >> 8 * channel if channel else words).reshape(target.shape)
+    return pixels
+
+
+@dataclass(frozen=True)
+class ImageScale:
+    """Bytes -> normalised values, (x / 255 - mean) / std per channel."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __call__(self, pixels: Tensor, out: Tensor | None = None) -> Tensor:
+        """(3, H, W) or (B, 3, H, W) uint8 -> float32, in `out` if given; float32 is returned as it
+        is.
+        """
+        if pixels.dtype == torch.float32:
+            return pixels
+        values = torch.empty(pixels.shape, device=pixels.device) if out is None else out
+        offset, divisor, std = self._steps(pixels.size(-1), pixels.device)
+        # Picture by picture: one fits in the cache for all steps.
+        for target, image in zip(
+            values.view(-1, *values.shape[-3:]), pixels.view(-1, *values.shape[-3:]), strict=True
+        ):
+            torch.addcdiv(offset, target.copy_(image), divisor, out=target)
+            if std is not None:
+                target.div_(std)
+        return values
+
+    def _steps(self, width: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None]:
+        """offset (3, 1, W), divisor and std (3, 1, 1) of (offset + x / divisor) / std.
+
+        std is None when it is a power of two in each channel: then it goes into the others without
+        any change of rounding.
+        """
+        mean, std = (
+            torch.tensor(values, dtype=torch.float32, device=device)[:, None, None]
+            for values in (self.mean, self.std)
+        )
+        if all(math.frexp(value)[0] == 0.5 for value in self.std):
+            return (-mean / std).expand(-1, -1, width).contiguous(), 255 * std, None
+        return (-mean).expand(-1, -1, width).contiguous(), torch.full_like(std, 255), std
