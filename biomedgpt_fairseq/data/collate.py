@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +15,11 @@ from torch import Tensor
 from torch.utils.data._utils.pin_memory import pin_memory
 
 from biomedgpt_fairseq.data.composition import Example
-from biomedgpt_fairseq.data.image import ImageScale
+from biomedgpt_fairseq.data.memory import is_shared
+from biomedgpt_fairseq.data.pixels import ImageScale
 from biomedgpt_fairseq.text.vocab import Vocabulary
+
+_SMALL_BYTES = 1 << 16
 
 
 class SparseAllowed(TypedDict):
@@ -78,17 +82,28 @@ class PackedBatch:
     batch: Batch
     image_scale: ImageScale | None
 
-    def unpack(self) -> Batch:
-        """The batch with images in float32."""
+    def unpack(self, empty: Callable[[torch.Size], Tensor] = torch.empty) -> Batch:
+        """The batch with images in float32, in memory from `empty`."""
         net_input = self.batch["net_input"]
-        if self.image_scale is not None:
-            net_input["patch_images"] = self.image_scale(net_input["patch_images"])
+        images = net_input.get("patch_images")
+        if self.image_scale is not None and images is not None:
+            net_input["patch_images"] = self.image_scale(images, empty(images.shape))
         return self.batch
 
     def pin_memory(self) -> Batch:
         """Called by the loader's own thread, which so takes the work off the trainer's."""
-        pinned: Batch = pin_memory(self.unpack())  # type: ignore[no-untyped-call]
+        pinned: Batch = pin_memory(  # type: ignore[no-untyped-call]
+            self.unpack(functools.partial(torch.empty, pin_memory=True))
+        )
         return pinned
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A tensor is sent as a file of shared memory; for a small one that costs far more than to
+        # send its values.
+        return {"batch": _small_as_arrays(self.batch), "image_scale": self.image_scale}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.batch, self.image_scale = _as_tensors(state["batch"]), state["image_scale"]
 
 
 def collate(examples: Sequence[Example], pad: int, with_constraints: bool) -> Batch:
@@ -167,6 +182,27 @@ def dense_allowed(sparse: SparseAllowed, vocab_size: int) -> Tensor:
     return mask.view(batch, width, vocab_size)
 
 
+@dataclass
+class _Values:
+    """Values of a tensor."""
+
+    array: np.ndarray
+
+
+def _small_as_arrays(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _small_as_arrays(inner) for key, inner in value.items()}
+    if isinstance(value, Tensor) and value.nbytes <= _SMALL_BYTES:
+        return _Values(value.numpy())
+    return value
+
+
+def _as_tensors(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _as_tensors(inner) for key, inner in value.items()}
+    return torch.from_numpy(value.array) if isinstance(value, _Values) else value
+
+
 def _net_input(examples: Sequence[Example], pad: int) -> NetInput:
     net_input = NetInput(
         src_tokens=pad_rows([e.source for e in examples], pad),
@@ -197,8 +233,15 @@ def _common_scale(examples: Sequence[Example]) -> ImageScale | None:
 
 
 def _stack_images(images: Sequence[Tensor]) -> Tensor:
-    """(3, R, R) each -> (B, 3, R, R)."""
-    if images[0].is_contiguous():
-        return torch.stack(list(images))
-    # Views of (R, R, 3): copied as they lie in memory, which is faster than reordering bytes.
-    return torch.stack([image.permute(1, 2, 0) for image in images]).permute(0, 3, 1, 2)
+    """(3, R, R) each -> (B, 3, R, R); a view when they lie side by side in shared memory."""
+    first = images[0]
+    step = first.nbytes
+    side_by_side = is_shared(first) and all(
+        image.shape == first.shape
+        and image.is_contiguous()
+        and image.data_ptr() == first.data_ptr() + i * step
+        for i, image in enumerate(images)
+    )
+    if side_by_side:
+        return first.as_strided((len(images), *first.shape), (first.numel(), *first.stride()))
+    return torch.stack(list(images))

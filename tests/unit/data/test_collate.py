@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,8 @@ import torch
 
 from biomedgpt_fairseq.data.collate import collate, dense_allowed, pack
 from biomedgpt_fairseq.data.examples import Example
-from biomedgpt_fairseq.data.image import HALF, ImageScale
+from biomedgpt_fairseq.data.image import HALF
+from biomedgpt_fairseq.data.pixels import ImageScale
 
 SCALE = ImageScale(HALF, HALF)
 PAD = 1
@@ -103,3 +105,26 @@ def test_constraints_must_be_there_when_wanted() -> None:
 def test_empty_batch_raises() -> None:
     with pytest.raises(ValueError, match="at least one example"):
         collate([], PAD, False)
+
+
+def test_small_tensors_travel_by_value_and_arrive_the_same() -> None:
+    image = torch.arange(12, dtype=torch.uint8).view(3, 2, 2)
+    examples = [replace(e, image=image, image_scale=SCALE) for e in (SHORT, LONG)]
+    sent = pack(examples, PAD, with_constraints=True)
+    state = sent.__getstate__()["batch"]
+    assert not isinstance(state["target"], torch.Tensor)
+    assert not isinstance(state["constraint_masks"]["ids"], torch.Tensor)
+    arrived = pickle.loads(pickle.dumps(sent)).batch  # noqa: S301
+    assert torch.equal(arrived["target"], sent.batch["target"])
+    assert torch.equal(arrived["constraint_masks"]["ids"], sent.batch["constraint_masks"]["ids"])
+    assert torch.equal(arrived["net_input"]["patch_images"], torch.stack([image, image]))
+
+
+def test_pictures_side_by_side_in_shared_memory_are_not_copied() -> None:
+    memory = torch.arange(36, dtype=torch.uint8).share_memory_().view(3, 3, 2, 2)
+    examples = [replace(SHORT, image=image, image_scale=SCALE) for image in memory]
+    stacked = pack(examples, PAD, False).batch["net_input"]["patch_images"]
+    assert stacked.data_ptr() == memory.data_ptr()
+    assert torch.equal(stacked, memory)
+    swapped = pack(examples[::-1], PAD, False).batch["net_input"]["patch_images"]
+    assert torch.equal(swapped, memory.flip(0))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 pytest.importorskip("fairseq")
 
@@ -15,7 +16,9 @@ from biomedgpt_fairseq.data.errors import BadRow
 from biomedgpt_fairseq.data.examples import Example
 from biomedgpt_fairseq.data.fairseq_dataset import RowDataset
 from biomedgpt_fairseq.data.fairseq_iterator import BatchOptions, RowBatchIterator
-from biomedgpt_fairseq.data.image import ImageScale
+from biomedgpt_fairseq.data.pixels import ImageScale, to_pixels
+
+UNIT = ((0.0,) * 3, (1.0,) * 3)
 
 
 def build(row: int, rng: np.random.Generator, index: int) -> Example:
@@ -140,6 +143,25 @@ def test_kept_batches_do_not_change_when_shared_memory_is_used_again() -> None:
             expected = [pytest.approx(int(row) / 255) for row in batch["id"]]
             assert batch["net_input"]["patch_images"].amin((1, 2, 3)).tolist() == expected
             assert batch["net_input"]["patch_images"].amax((1, 2, 3)).tolist() == expected
+
+
+def test_pictures_decoded_into_shared_memory_arrive_with_their_rows() -> None:
+    """Batches differ in how many pictures they have, and in their order and size."""
+
+    def with_picture(row: int, rng: np.random.Generator, index: int) -> Example:
+        side = 4 + 4 * (row // 40)
+        for _ in range(row % 3):  # pictures that are decoded and not used
+            to_pixels(Image.new("RGB", (side, side), (0, 0, 0)))
+        pixels = to_pixels(Image.new("RGB", (side, side), (row, row, row)))
+        return replace(build(row, rng, index), image=pixels, image_scale=ImageScale(*UNIT))
+
+    rows = RowDataset(list(range(80)), with_picture, pad=1, shuffle=False)
+    iterator = RowBatchIterator(rows, BatchOptions(4, num_workers=2))
+    for _ in range(2):
+        for batch in iterator.next_epoch_itr():
+            expected = [pytest.approx(int(row) / 255) for row in batch["id"]]
+            images = batch["net_input"]["patch_images"]
+            assert images.amin((1, 2, 3)).tolist() == images.amax((1, 2, 3)).tolist() == expected
 
 
 def test_build_uses_an_iterator_again_for_the_same_data_only() -> None:

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import torch
+
+from biomedgpt_fairseq.data.memory import Recycler, is_shared, keep_freed_memory
+
+
+def test_memory_is_used_again_when_nothing_refers_to_it() -> None:
+    recycler = Recycler()
+    first = recycler.empty((2, 300))
+    place = first.data_ptr()
+    assert (first.shape, first.dtype) == ((2, 300), torch.float32)
+    assert place % 64 == 0
+    del first
+    smaller = recycler.empty((3, 100))
+    assert smaller.data_ptr() == place
+
+
+def test_memory_in_use_stays_untouched() -> None:
+    recycler = Recycler(limit=2)
+    kept = [recycler.empty((4, 4)).fill_(i)[1:] for i in range(5)]  # views of what is gone
+    for _ in range(5):
+        recycler.empty((4, 4)).fill_(-1)
+    assert [(t.min().item(), t.max().item()) for t in kept] == [(i, i) for i in range(5)]
+
+
+def test_memory_that_is_too_small_is_not_used() -> None:
+    recycler = Recycler()
+    recycler.empty((2, 2))
+    large = recycler.empty((100, 100)).fill_(1)
+    assert large.sum() == 10_000
+
+
+def test_backward_finds_the_values_of_a_recycled_batch() -> None:
+    recycler = Recycler()
+    weight = torch.ones(8, requires_grad=True)
+    loss = (recycler.empty((8,)).fill_(3) * weight).sum()  # autograd alone keeps the batch
+    recycler.empty((8,)).fill_(0)
+    loss.backward()
+    assert weight.grad is not None
+    assert weight.grad.tolist() == [3.0] * 8
+
+
+def test_shared_memory_is_recognised() -> None:
+    memory = torch.zeros(4)
+    assert not is_shared(memory)
+    memory.share_memory_()
+    assert is_shared(memory[1:])
+
+
+def test_keeping_freed_memory_can_be_asked_for_repeatedly() -> None:
+    keep_freed_memory()
+    keep_freed_memory()
