@@ -34,7 +34,10 @@ def make_vqa_example(
     row: Sequence[str], index: int, tools: RowTools, options: RowOptions, rng: np.random.Generator
 ) -> Example:
     """Question about an image.  row: VQA_COLUMNS."""
-    row_id, image, question, answers, objects = take_columns(row, VQA_COLUMNS, ("objects",))
+    # Original: an empty question is asked as "?".
+    row_id, image, question, answers, objects = take_columns(
+        row, VQA_COLUMNS, ("question", "objects")
+    )
     references = parse_references(answers)
     answer = best_answer(references)
     text = pre_question(question, options.max_src_length)
@@ -145,7 +148,7 @@ def make_summary_example(
     row: Sequence[str], index: int, tools: RowTools, options: RowOptions, rng: np.random.Generator
 ) -> Example:
     """Text and its summary.  row: SUMMARY_COLUMNS.  The target has no leading space."""
-    text, summary = take_columns(row, SUMMARY_COLUMNS)
+    text, summary = take_columns(row, SUMMARY_COLUMNS, ("target",))
     filled = tools.instruction.fill(_known_text(text, options.max_src_length))
     source = tools.tokenizer.encode(filled)[: options.max_src_length]
     target = tools.tokenizer.encode(_known_text(summary, options.max_tgt_length))
