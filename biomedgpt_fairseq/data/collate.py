@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.utils.data._utils.pin_memory import pin_memory
 
 from biomedgpt_fairseq.data.composition import Example
-from biomedgpt_fairseq.data.memory import is_shared
 from biomedgpt_fairseq.data.pixels import ImageScale
 from biomedgpt_fairseq.text.vocab import Vocabulary
 
@@ -215,7 +214,7 @@ def _net_input(examples: Sequence[Example], pad: int) -> NetInput:
     if present:
         if len(present) != len(examples):
             raise ValueError("all examples of a batch, or none, must have an image")
-        net_input["patch_images"] = _stack_images(present)
+        net_input["patch_images"] = torch.stack(present)
         net_input["patch_masks"] = torch.tensor([e.image_is_real for e in examples])
     if any(e.is_code is not None for e in examples):
         net_input["code_masks"] = torch.tensor([bool(e.is_code) for e in examples])
@@ -230,18 +229,3 @@ def _common_scale(examples: Sequence[Example]) -> ImageScale | None:
         for e in examples
     )
     return scale if same else None
-
-
-def _stack_images(images: Sequence[Tensor]) -> Tensor:
-    """(3, R, R) each -> (B, 3, R, R); a view when they lie side by side in shared memory."""
-    first = images[0]
-    step = first.nbytes
-    side_by_side = is_shared(first) and all(
-        image.shape == first.shape
-        and image.is_contiguous()
-        and image.data_ptr() == first.data_ptr() + i * step
-        for i, image in enumerate(images)
-    )
-    if side_by_side:
-        return first.as_strided((len(images), *first.shape), (first.numel(), *first.stride()))
-    return torch.stack(list(images))

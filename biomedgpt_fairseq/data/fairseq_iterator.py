@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import deque
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from fairseq.data.iterators import CountingIterator, EpochBatchIterator
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from biomedgpt_fairseq.data.collate import Batch, PackedBatch
 from biomedgpt_fairseq.data.fairseq_dataset import EpochDataset
-from biomedgpt_fairseq.data.memory import Recycler, is_shared
-from biomedgpt_fairseq.data.transport import SharedSlots, slots_of_worker
+from biomedgpt_fairseq.data.memory import Recycler
+from biomedgpt_fairseq.data.transport import SharedSlots
 
 logger = logging.getLogger(__name__)
 
@@ -189,13 +187,11 @@ class RowBatchIterator(EpochBatchIterator):  # type: ignore[misc]
         if workers > 0:
             # The vocabulary is loaded by now; its threads would not survive the fork.
             os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        slots = SharedSlots(self.dataset.pack, self.batches.options.prefetch)
         return DataLoader(
             self.dataset,
             batch_sampler=self.batches,
-            collate_fn=slots,
+            collate_fn=SharedSlots(self.dataset.pack, self.batches.options.prefetch),
             num_workers=workers,
-            worker_init_fn=slots.start_worker,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=workers > 0,
             prefetch_factor=self.batches.options.prefetch if workers > 0 else None,
@@ -207,10 +203,6 @@ class _Unpacked:
 
     def __init__(self, loader: DataLoader[Any]) -> None:
         self._loader = loader
-        # As many as there are slots of shared memory: what is referred to stays mapped, and is
-        # found again when a worker sends it the next time.
-        slots = loader.num_workers * slots_of_worker(loader.prefetch_factor or 0)
-        self._mapped: deque[Tensor] = deque(maxlen=slots)
 
     def __len__(self) -> int:
         return len(self._loader)
@@ -218,14 +210,10 @@ class _Unpacked:
     def __iter__(self) -> Iterator[Any]:
         recycler = Recycler()
         batches = iter(self._loader)
-        return (self._unpack(batch, recycler) for batch in batches)
+        return (_unpack(batch, recycler) for batch in batches)
 
-    def _unpack(self, packed: Any, recycler: Recycler) -> Any:
-        if isinstance(packed, list):
-            return [self._unpack(part, recycler) for part in packed]
-        if not isinstance(packed, PackedBatch):
-            return packed
-        images = packed.batch["net_input"].get("patch_images")
-        if images is not None and is_shared(images):
-            self._mapped.append(images)
-        return packed.unpack(recycler.empty)
+
+def _unpack(packed: Any, recycler: Recycler) -> Any:
+    if isinstance(packed, list):
+        return [_unpack(part, recycler) for part in packed]
+    return packed.unpack(recycler.empty) if isinstance(packed, PackedBatch) else packed

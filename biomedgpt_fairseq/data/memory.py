@@ -1,12 +1,11 @@
 """Memory that is used again.
 
 Large pieces of memory that are freed go back to the system, and the next ones come from it page by
-page, each page zeroed: for a loader of pictures that is up to a quarter of all its work.
+page, each page zeroed.
 """
 
 from __future__ import annotations
 
-import ctypes
 import math
 import weakref
 from collections import deque
@@ -17,27 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Of glibc's malloc.h.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_KEPT_BYTES = 1 << 28
-_LARGEST_KEPT = 1 << 25  # glibc allows no more
 _ALIGNMENT = 64  # bytes, as torch has it
-
-
-def keep_freed_memory() -> None:
-    """Let this process keep up to 256 MB that it has freed.  Does nothing without glibc.
-
-    For worker processes: their batches have much the same size all the time.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT)
-        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
-
-
-def is_shared(tensor: Tensor) -> bool:
-    """Whether other processes can see its memory."""
-    return bool(tensor.is_shared())  # type: ignore[no-untyped-call]
 
 
 class Recycler:

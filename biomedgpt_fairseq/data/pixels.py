@@ -3,32 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-
-
-class PixelMemory:
-    """Where the pixels of new pictures are put.
-
-    A worker process puts those of a batch side by side into memory that its receiver can see, so
-    that they need not be copied again; elsewhere it is fresh memory.
-    """
-
-    def __init__(self) -> None:
-        self.source: Callable[[int], Tensor | None] = lambda size: None
-
-    def empty(self, *shape: int) -> Tensor:
-        """Tensor of bytes, their values undefined."""
-        memory = self.source(math.prod(shape))
-        return torch.empty(shape, dtype=torch.uint8) if memory is None else memory.view(shape)
-
-
-PIXELS = PixelMemory()
 
 
 def to_pixels(image: Image.Image) -> Tensor:
@@ -38,7 +18,7 @@ def to_pixels(image: Image.Image) -> Tensor:
     # Pixels as they lie in Pillow's memory, four bytes each.  Channels are cut out of integers
     # because that is faster than to pick every fourth byte.
     words = np.frombuffer(image.tobytes("raw", "RGBX"), dtype="<i4")
-    pixels = PIXELS.empty(3, image.height, image.width)
+    pixels = torch.empty((3, image.height, image.width), dtype=torch.uint8)
     for channel, target in enumerate(pixels.numpy()):
         target[...] = (words >> 8 * channel if channel else words).reshape(target.shape)
     return pixels

@@ -118,13 +118,3 @@ def test_small_tensors_travel_by_value_and_arrive_the_same() -> None:
     assert torch.equal(arrived["target"], sent.batch["target"])
     assert torch.equal(arrived["constraint_masks"]["ids"], sent.batch["constraint_masks"]["ids"])
     assert torch.equal(arrived["net_input"]["patch_images"], torch.stack([image, image]))
-
-
-def test_pictures_side_by_side_in_shared_memory_are_not_copied() -> None:
-    memory = torch.arange(36, dtype=torch.uint8).share_memory_().view(3, 3, 2, 2)
-    examples = [replace(SHORT, image=image, image_scale=SCALE) for image in memory]
-    stacked = pack(examples, PAD, False).batch["net_input"]["patch_images"]
-    assert stacked.data_ptr() == memory.data_ptr()
-    assert torch.equal(stacked, memory)
-    swapped = pack(examples[::-1], PAD, False).batch["net_input"]["patch_images"]
-    assert torch.equal(swapped, memory.flip(0))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from biomedgpt_fairseq.data.memory import Recycler, is_shared, keep_freed_memory
+from biomedgpt_fairseq.data.memory import Recycler
 
 
 def test_memory_is_used_again_when_nothing_refers_to_it() -> None:
@@ -39,15 +39,3 @@ def test_backward_finds_the_values_of_a_recycled_batch() -> None:
     loss.backward()
     assert weight.grad is not None
     assert weight.grad.tolist() == [3.0] * 8
-
-
-def test_shared_memory_is_recognised() -> None:
-    memory = torch.zeros(4)
-    assert not is_shared(memory)
-    memory.share_memory_()
-    assert is_shared(memory[1:])
-
-
-def test_keeping_freed_memory_can_be_asked_for_repeatedly() -> None:
-    keep_freed_memory()
-    keep_freed_memory()

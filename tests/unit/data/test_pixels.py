@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from biomedgpt_fairseq.data.image import HALF, IMAGENET_MEAN, IMAGENET_STD
-from biomedgpt_fairseq.data.pixels import PIXELS, ImageScale, to_pixels
+from biomedgpt_fairseq.data.pixels import ImageScale, to_pixels
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
@@ -15,13 +15,6 @@ def test_pixels_are_those_of_the_picture(mode: str) -> None:
     image = Image.fromarray(values).convert(mode)
     expected = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
     np.testing.assert_array_equal(to_pixels(image).numpy(), expected)
-
-
-def test_pixels_are_put_where_a_worker_wants_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    slot = torch.zeros(3 * 2 * 2, dtype=torch.uint8)
-    monkeypatch.setattr(PIXELS, "source", lambda size: slot[:size])
-    to_pixels(Image.new("RGB", (2, 2), (1, 2, 3)))
-    assert slot.tolist() == [1] * 4 + [2] * 4 + [3] * 4
 
 
 @pytest.mark.parametrize(
