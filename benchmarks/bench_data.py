@@ -1,6 +1,6 @@
-"""Opening a large indexed row file, and loader throughput against plain decoding and resizing.
+"""Opening a large indexed row file, and the loader against plain decoding and resizing.
 
-    python benchmarks/bench_data.py --rows 1000000 --images 640 --workers 2 --size 384
+    python -m benchmarks.bench_data --rows 1000000 --images 640 --workers 2 --size 384
 
 Prints a table, and writes all figures as JSON with --json FILE.
 """
@@ -8,11 +8,7 @@ Prints a table, and writes all figures as JSON with --json FILE.
 from __future__ import annotations
 
 import argparse
-import base64
-import functools
-import io
 import json
-import multiprocessing
 import os
 import resource
 import statistics
@@ -20,20 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 
-from biomedgpt_fairseq.data.composition import Example
-from biomedgpt_fairseq.data.fairseq_dataset import RowDataset
-from biomedgpt_fairseq.data.fairseq_iterator import BatchOptions, RowBatchIterator
-from biomedgpt_fairseq.data.image import ImageLoader, ImageTransform
+from benchmarks.bench_loader import bench_loader
 from biomedgpt_fairseq.data.tsv import TsvReader
 
-TEXT = torch.arange(20)
 # Run in a fresh process, so that memory is that of opening and of a thousand reads alone.
 OPEN = """
 import sys, time
@@ -81,83 +70,6 @@ def bench_index(folder: Path, num_rows: int) -> dict[str, float]:
     }
 
 
-def write_images(folder: Path, count: int, side: int, kind: str) -> Path:
-    """TSV of (id, base64) with smooth pictures, which compress as photographs do."""
-    path = folder / "images.tsv"
-    rng = np.random.default_rng(0)
-    with path.open("w", encoding="ascii") as file:
-        for i in range(count):
-            small = rng.integers(0, 256, (side // 16, side // 16, 3), dtype=np.uint8)
-            image = Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC)
-            grain = rng.normal(0, 4, (side, side, 3))
-            pixels = np.clip(np.asarray(image) + grain, 0, 255).astype(np.uint8)
-            buffer = io.BytesIO()
-            Image.fromarray(pixels).save(buffer, kind)
-            file.write(f"{i}\t{base64.b64encode(buffer.getvalue()).decode()}\n")
-    return path
-
-
-def decode_and_resize(data: bytes, size: int) -> int:
-    """The least that any loader has to do."""
-    with Image.open(io.BytesIO(data)) as image:
-        return image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC).width
-
-
-def plain_rate(data: Sequence[bytes], size: int, workers: int) -> Callable[[], float]:
-    """Images a second of decoding and resizing in as many processes, nothing sent back."""
-    pool = multiprocessing.get_context("fork").Pool(workers)
-    work = functools.partial(decode_and_resize, size=size)
-
-    def measure() -> float:
-        start = time.perf_counter()
-        # Chunks as large as a batch, so that sending the bytes costs little.
-        pool.map(work, data, chunksize=16)
-        return len(data) / (time.perf_counter() - start)
-
-    return measure
-
-
-def loader_rate(path: Path, size: int, workers: int, batch_size: int) -> Callable[[], float]:
-    """Images a second of whole batches as the trainer gets them."""
-    load = ImageLoader(ImageTransform(size))
-
-    def build(row: list[str], rng: np.random.Generator, index: int) -> Example:
-        return Example(row[0], TEXT, TEXT, TEXT, load(row[1], rng), image_scale=load.scale)
-
-    rows = RowDataset(TsvReader(str(path)), build, pad=1, shuffle=True)
-    iterator = RowBatchIterator(rows, BatchOptions(batch_size, num_workers=workers))
-
-    def measure() -> float:
-        start = time.perf_counter()
-        count = sum(len(batch["id"]) for batch in iterator.next_epoch_itr())
-        return count / (time.perf_counter() - start)
-
-    return measure
-
-
-def bench_loader(folder: Path, options: argparse.Namespace) -> dict[str, float]:
-    """Throughput of both, measured in turn so that noise of the machine hits them alike."""
-    path = write_images(folder, options.images, options.side, options.format)
-    data = [base64.b64decode(row[1]) for row in TsvReader(str(path))]
-    plain = plain_rate(data, options.size, options.workers)
-    loader = loader_rate(path, options.size, options.workers, options.batch_size)
-    plain(), loader()  # start the processes
-    rates = [(plain(), loader()) for _ in range(options.repeats)]
-    # Other work on the machine only ever slows a run: the best of each is the fairest pair.
-    best_plain, best_loader = (max(column) for column in zip(*rates, strict=True))
-    return {
-        "images": options.images,
-        "side": options.side,
-        "size": options.size,
-        "workers": options.workers,
-        "batch_size": options.batch_size,
-        "plain_images_per_s": best_plain,
-        "loader_images_per_s": best_loader,
-        "ratio_of_best": best_loader / best_plain,
-        "ratio_median": statistics.median(mine / least for least, mine in rates),
-    }
-
-
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the indexed file")
@@ -183,9 +95,9 @@ def main() -> None:
         }
     for group, values in figures.items():
         for key, value in values.items():
-            print(f"{group:8} {key:22} {value:14.4g}")
+            print(f"{group:8} {key:28} {value:14.4g}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{'process':8} {'peak_mb':22} {peak:14.4g}")
+    print(f"{'process':8} {'peak_mb':28} {peak:14.4g}")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 

@@ -1,0 +1,163 @@
+"""The loader against plain decoding and resizing, and what each of its steps costs."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import functools
+import io
+import multiprocessing
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks.plain.picture_decoding import PlainProcesses, decode_rgb, keep_freed_memory
+from biomedgpt_fairseq.data.collate import pack
+from biomedgpt_fairseq.data.composition import Example
+from biomedgpt_fairseq.data.fairseq_dataset import RowDataset
+from biomedgpt_fairseq.data.fairseq_iterator import BatchOptions, RowBatchIterator
+from biomedgpt_fairseq.data.image import ImageLoader, ImageTransform, decode_base64
+from biomedgpt_fairseq.data.memory import Recycler
+from biomedgpt_fairseq.data.pixels import to_pixels
+from biomedgpt_fairseq.data.tsv import TsvReader
+
+T = TypeVar("T")
+
+TEXT = torch.arange(20)
+SIDES = ("plain", "tuned", "loader")
+
+
+def write_images(folder: Path, count: int, side: int, kind: str) -> Path:
+    """TSV of (id, base64) with smooth pictures, which compress as photographs do."""
+    path = folder / "images.tsv"
+    rng = np.random.default_rng(0)
+    with path.open("w", encoding="ascii") as file:
+        for i in range(count):
+            small = rng.integers(0, 256, (side // 16, side // 16, 3), dtype=np.uint8)
+            image = Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC)
+            grain = rng.normal(0, 4, (side, side, 3))
+            pixels = np.clip(np.asarray(image) + grain, 0, 255).astype(np.uint8)
+            buffer = io.BytesIO()
+            Image.fromarray(pixels).save(buffer, kind)
+            file.write(f"{i}\t{base64.b64encode(buffer.getvalue()).decode()}\n")
+    return path
+
+
+class Cost(NamedTuple):
+    """Milliseconds per picture: on the clock, of all processes together, of this process."""
+
+    wall: float
+    cpu: float
+    parent: float
+
+
+class Loader:
+    """Whole batches as the trainer gets them, from rows with base64 pictures."""
+
+    def __init__(self, path: Path, size: int, workers: int, batch_size: int) -> None:
+        load = ImageLoader(ImageTransform(size))
+
+        def build(row: list[str], rng: np.random.Generator, index: int) -> Example:
+            return Example(row[0], TEXT, TEXT, TEXT, load(row[1], rng), image_scale=load.scale)
+
+        rows = RowDataset(TsvReader(str(path)), build, pad=1, shuffle=True)
+        self._iterator = RowBatchIterator(rows, BatchOptions(batch_size, num_workers=workers))
+        self._before = set(multiprocessing.active_children())
+
+    def measure(self) -> float:
+        """Read all rows once; CPU seconds of this process and of the workers."""
+        start = self._cpu_seconds()
+        for _ in self._iterator.next_epoch_itr():
+            pass
+        return self._cpu_seconds() - start
+
+    def _cpu_seconds(self) -> float:
+        workers = set(multiprocessing.active_children()) - self._before
+        # How Linux encodes the CPU clock of another process, threads included.
+        clocks = [~worker.pid << 3 | 2 for worker in workers if worker.pid]
+        return time.process_time() + sum(map(time.clock_gettime, clocks))
+
+
+def bench_loader(folder: Path, options: argparse.Namespace) -> dict[str, float]:
+    """The loader against bare processes, measured in turn so that noise hits all alike.
+
+    Ratios are those of throughput, per round: median, smallest and largest.  Those of CPU time are
+    what a machine without idle cores would show, and hardly depend on what else runs on it.
+    """
+    path = write_images(folder, options.images, options.side, options.format)
+    data = [base64.b64decode(row[1]) for row in TsvReader(str(path))]
+    plain, tuned = (
+        PlainProcesses(data, options.size, options.workers, tuned) for tuned in (False, True)
+    )
+    loader = Loader(path, options.size, options.workers, options.batch_size)
+    runs = dict(zip(SIDES, (plain.measure, tuned.measure, loader.measure), strict=True))
+    for run in runs.values():  # start the processes
+        run()
+    rounds = [
+        {side: _cost(run, len(data)) for side, run in runs.items()} for _ in range(options.repeats)
+    ]
+    plain.close()
+    tuned.close()
+    figures = {
+        key: getattr(options, key) for key in ("images", "side", "size", "workers", "batch_size")
+    }
+    return {**figures, **_summarize(rounds), **step_costs(path, options)}
+
+
+def _cost(run: Callable[[], float], count: int) -> Cost:
+    start, own = time.perf_counter(), time.process_time()
+    cpu = run()
+    wall, parent = time.perf_counter() - start, time.process_time() - own
+    return Cost(*(1000 * seconds / count for seconds in (wall, cpu, parent)))
+
+
+def _summarize(rounds: list[dict[str, Cost]]) -> dict[str, float]:
+    figures = {}
+    for side in SIDES:
+        costs = [costs[side] for costs in rounds]
+        figures[f"{side}_images_per_s"] = statistics.median(1000 / c.wall for c in costs)
+        figures[f"{side}_cpu_ms"] = statistics.median(c.cpu for c in costs)
+    figures["loader_parent_cpu_ms"] = statistics.median(c["loader"].parent for c in rounds)
+    for side in ("plain", "tuned"):
+        for kind in ("wall", "cpu"):
+            ratios = [getattr(c[side], kind) / getattr(c["loader"], kind) for c in rounds]
+            for label, reduce in (("", statistics.median), ("_min", min), ("_max", max)):
+                figures[f"{kind}_ratio_to_{side}{label}"] = reduce(ratios)
+    return figures
+
+
+def step_costs(path: Path, options: argparse.Namespace) -> dict[str, float]:
+    """CPU milliseconds per picture of each step alone, in this process.
+
+    What the loader costs beyond their sum is passing batches from process to process.
+    """
+    keep_freed_memory()
+    reader, transform, recycler = TsvReader(str(path)), ImageTransform(options.size), Recycler()
+    spent: dict[str, float] = defaultdict(float)
+
+    def timed(step: str, work: Callable[[], T]) -> T:
+        start = time.process_time()
+        result = work()
+        spent[step] += time.process_time() - start
+        return result
+
+    def build(index: int) -> Example:
+        data = timed("read", lambda: decode_base64(reader[index][1]))
+        picture = timed("decode", lambda: decode_rgb(data))
+        square = timed("resize", lambda: transform.resize(picture))
+        pixels = timed("pixels", lambda: to_pixels(square))
+        return Example("0", TEXT, TEXT, TEXT, pixels, image_scale=transform.scale)
+
+    for start in range(0, len(reader), options.batch_size):
+        stop = min(start + options.batch_size, len(reader))
+        examples = [build(index) for index in range(start, stop)]
+        packed = timed("collate", functools.partial(pack, examples, 1, False))
+        timed("normalise", functools.partial(packed.unpack, recycler.empty))
+    return {f"step_{step}_cpu_ms": 1000 * value / len(reader) for step, value in spent.items()}

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.bench_loader import write_images
+from benchmarks.plain.picture_decoding import decode_and_resize, decode_and_resize_rgb
+from biomedgpt_fairseq.data.image import ImageTransform, decode_base64, load_image
+from biomedgpt_fairseq.data.tsv import TsvReader
+
+ROOT = Path(__file__).parents[3]
+SMALL = "--rows 2000 --images 8 --side 32 --size 16 --batch-size 4 --workers 1 --repeats 2"
+
+
+def test_baselines_decode_what_the_loader_decodes(tmp_path: Path) -> None:
+    cell = TsvReader(str(write_images(tmp_path, 1, 48, "JPEG")))[0][1]
+    expected: Image.Image = ImageTransform(20).resize(load_image(cell))
+    for plain in (decode_and_resize, decode_and_resize_rgb):
+        np.testing.assert_array_equal(plain(decode_base64(cell), 20), expected)
+
+
+def test_benchmark_reports_ratios_and_costs(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.bench_data", *SMALL.split(), "--json"]
+    subprocess.run([*command, tmp_path / "figures.json"], cwd=ROOT, check=True, capture_output=True)
+    figures = json.loads((tmp_path / "figures.json").read_text("utf-8"))
+    assert figures["index"]["rows"] == 2000
+    loader = figures["loader"]
+    assert 0 < loader["loader_parent_cpu_ms"] < loader["loader_cpu_ms"]
+    assert loader["wall_ratio_to_tuned_min"] <= loader["wall_ratio_to_tuned"]
+    assert loader["cpu_ratio_to_plain"] <= loader["cpu_ratio_to_plain_max"]
+    steps = {key for key in loader if key.startswith("step_")}
+    assert steps == {
+        f"step_{step}_cpu_ms"
+        for step in ("read", "decode", "resize", "pixels", "collate", "normalise")
+    }
+    assert all(loader[step] > 0 for step in steps)
