@@ -27,6 +27,7 @@ ELSEWHERE = {
     "bash run_scripts/quickstart.sh": "test_run_scripts.py runs it on fewer rows",
     "bash run_scripts/test.sh": "runs this test",
     "pip install": "test_engine_build.py builds what it installs",
+    "python -m benchmarks.bench_data": "test_bench_data.py runs it on few rows",
     "python -m benchmarks.bench_decoding": "test_decoding_benchmark.py runs it on a small network",
     "biomedgpt vocab download": "needs a network; tests/unit/text/test_download.py serves the file",
 }
