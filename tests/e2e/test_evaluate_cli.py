@@ -66,9 +66,11 @@ def test_metric_is_that_of_the_training_log(task, metric, corpus, tmp_path):
 
 @pytest.mark.parametrize("task", ["vqa_gen", "gigaword"])
 def test_predictions_do_not_depend_on_batches_and_workers(task, trained, tmp_path):
-    wanted = _evaluate(trained[task], tmp_path, "--batch-size", "1")
+    # Long texts of a hardly trained model are so nearly alike that rounding decides between them.
+    short = ["--eval-args", '{"beam": 3, "max_len_b": 6}'] if task == "gigaword" else []
+    wanted = _evaluate(trained[task], tmp_path, "--batch-size", "1", *short)
     assert len(wanted) == 5
-    found = _evaluate(trained[task], tmp_path, "--batch-size", "4", "--num-workers", "1")
+    found = _evaluate(trained[task], tmp_path, "--batch-size", "4", "--num-workers", "1", *short)
     assert [row["answer"] for row in found.values()] == [row["answer"] for row in wanted.values()]
     assert _scores(found) == pytest.approx(_scores(wanted), abs=1e-5)
 
