@@ -49,7 +49,7 @@ experiment gigaword indiana_reports indiana_reports/indiana_dev.json indiana_rep
   -- EPOCHS=150 MAX_TGT_LENGTH=100 VALID_EVAL_ARGS="$(words 1 120)" TEST_EVAL_ARGS="$(words 1 120)" "$(every 50)"
 experiment gigaword meqsum meqsum meqsum \
   VOCAB_SIZE=3000 MAX_SRC_LENGTH=120 MAX_TGT_LENGTH=40 DROPOUT=0.2 EPOCHS=24 \
-  VALID_EVAL_ARGS="$(words 1 40)" "$(every 3)" \
+  VALID_EVAL_ARGS="$(words 1 40)" TEST_EVAL_ARGS="$(words 1 40)" "$(every 3)" \
   -- MAX_TGT_LENGTH=80 EPOCHS=100 VALID_EVAL_ARGS="$(words 1 80)" TEST_EVAL_ARGS="$(words 1 80)" "$(every 50)"
 experiment mnli rqe rqe rqe \
   VOCAB_SIZE=6000 MAX_SRC_LENGTH=50 DROPOUT=0.2 BATCH_SIZE=64 LR=1e-3 EPOCHS=3 \
@@ -62,7 +62,7 @@ experiment vqa_gen vqa_rad vqa-rad vqa_rad \
   -- EPOCHS=60 "$(every 30 --add-object)"
 experiment caption covid_chestxray covid_chestxray covid_chestxray \
   DATA_OPTIONS="--max-side 128" VOCAB_SIZE=2500 MAX_TGT_LENGTH=60 DROPOUT=0.2 EPOCHS=30 \
-  VALID_EVAL_ARGS="$(words 1 80)" "$(every 5)" \
+  VALID_EVAL_ARGS="$(words 1 80)" TEST_EVAL_ARGS="$(words 1 80)" "$(every 5)" \
   -- EPOCHS=150 MAX_TGT_LENGTH=400 VALID_EVAL_ARGS="$(words 1 400)" TEST_EVAL_ARGS="$(words 1 400)" "$(every 75)"
 heart=(-- AUGMENTATION=none EPOCHS=60 "$(every 30)")  # of fold 0 alone
 for FOLD in 0 1 2 3 4; do
