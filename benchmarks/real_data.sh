@@ -55,13 +55,13 @@ experiment mnli rqe rqe rqe \
   VOCAB_SIZE=6000 MAX_SRC_LENGTH=50 DROPOUT=0.2 BATCH_SIZE=64 LR=1e-3 EPOCHS=3 \
   -- EPOCHS=20 "$(every 10)"
 experiment text_classify pubmedqa pubmedqa pubmedqa \
-  VOCAB_SIZE=6000 MAX_SRC_LENGTH=300 DROPOUT=0.2 BATCH_SIZE=32 EPOCHS=6 \
+  VOCAB_SIZE=6000 MAX_SRC_LENGTH=300 DROPOUT=0.2 BATCH_SIZE=8 EPOCHS=6 EMA_DECAY=0.99 \
   -- EPOCHS=40 MAX_SRC_LENGTH=60 "$(every 20)"
 experiment vqa_gen vqa_rad vqa-rad vqa_rad \
   DATA_OPTIONS="--max-side 128" VOCAB_SIZE=1500 DROPOUT=0.2 EPOCHS=16 "$(every 4 --add-object)" \
   -- EPOCHS=60 "$(every 30 --add-object)"
 experiment caption covid_chestxray covid_chestxray covid_chestxray \
-  DATA_OPTIONS="--max-side 128" VOCAB_SIZE=2500 MAX_TGT_LENGTH=60 DROPOUT=0.2 EPOCHS=30 \
+  DATA_OPTIONS="--max-side 128" VOCAB_SIZE=2500 MAX_TGT_LENGTH=60 DROPOUT=0.2 BATCH_SIZE=8 EPOCHS=40 EMA_DECAY=0.99 \
   VALID_EVAL_ARGS="$(words 1 80)" TEST_EVAL_ARGS="$(words 1 80)" "$(every 5)" \
   -- EPOCHS=150 MAX_TGT_LENGTH=400 VALID_EVAL_ARGS="$(words 1 400)" TEST_EVAL_ARGS="$(words 1 400)" "$(every 75)"
 heart=(-- AUGMENTATION=none EPOCHS=60 "$(every 30)")  # of fold 0 alone
