@@ -71,5 +71,6 @@ for FOLD in 0 1 2 3 4; do
   heart=()
 done
 experiment text_classify evidence_inference evidence_inference/annotations evidence_inference \
-  VOCAB_SIZE=3000 MAX_SRC_LENGTH=60 DROPOUT=0.3 LR=1e-3 EPOCHS=12 \
-  -- EPOCHS=40 "$(every 20)"
+  DATA_OPTIONS=--evidence-only VOCAB_SIZE=12000 MAX_SRC_LENGTH=40 DROPOUT=0.3 LR=1e-3 EPOCHS=10 \
+  EXTRA_OPTIONS="--encoder-layers 1 --decoder-layers 1" \
+  -- EPOCHS=40 MAX_SRC_LENGTH=60 "$(every 20 "--encoder-layers 1 --decoder-layers 1")"
