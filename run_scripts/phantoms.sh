@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# One task on phantoms: draws pictures and texts, trains from scratch, evaluates on held-out pictures.
+# Usage: bash run_scripts/phantoms.sh TASK [fairseq-train options]
+# TASK: classify, vqa, caption, nli or summary. The settings are those of docs/results.md.
+# Settings: RUN_DIR (default runs/phantoms/TASK), ROWS (training rows), VALID_ROWS, TEST_ROWS.
+set -euo pipefail
+SIZE=${SIZE:-micro}
+# shellcheck source=run_scripts/recipe.sh
+source "$(dirname "$0")/recipe.sh"
+TASKS="classify, vqa, caption, nli or summary"
+case "${1:-}" in -h | --help) set -- classify "$@" ;; esac
+KIND=${1:-}
+[ $# = 0 ] || shift
+: "${RUN_DIR:=$ROOT/runs/phantoms/$KIND}" "${PATCH:=64}" "${VALID_ROWS:=300}" "${TEST_ROWS:=1000}"
+DATA=${DATA:-$RUN_DIR/data}
+vocabulary=("$DATA/corpus.txt")
+: "${DROPOUT:=0}" "${DROP_PATH:=0}" "${LABEL_SMOOTHING:=0}" "${LR:=1e-3}" "${BATCH_SIZE:=64}" "${VOCAB_SIZE:=1000}"
+GREEDY='{"beam": 1, "max_len_b": 40}'
+case "$KIND" in
+  classify)
+    column=medmnist
+    : "${ROWS:=10000}" "${EPOCHS:=10}" "${AUGMENTATION:=none}" ;;
+  vqa)
+    column=vqa_rad
+    : "${ROWS:=30000}" "${EPOCHS:=10}" "${EXTRA_OPTIONS=--entangle-position-embedding}" ;;
+  caption)
+    column=peir_gross
+    : "${ROWS:=20000}" "${EPOCHS:=10}" "${MAX_TGT_LENGTH:=40}" "${VALID_EVAL_ARGS:=$GREEDY}"
+    : "${TEST_EVAL_ARGS:=$GREEDY}" "${EXTRA_OPTIONS=--entangle-position-embedding}" ;;
+  nli)
+    column=mednli vocabulary=("$DATA/train.tsv" --column "0,1")
+    : "${ROWS:=20000}" "${EPOCHS:=15}" ;;
+  summary)
+    column=meqsum
+    : "${ROWS:=10000}" "${EPOCHS:=10}" "${MAX_TGT_LENGTH:=40}" "${VALID_EVAL_ARGS:=$GREEDY}" "${TEST_EVAL_ARGS:=$GREEDY}" ;;
+  *) fail "name the task: $TASKS" ;;
+esac
+start_recipe "$column" "$@"
+
+if wants data; then
+  run biomedgpt phantoms --task "$KIND" --output "$DATA" --train "$ROWS" --valid "$VALID_ROWS" \
+    --test "$TEST_ROWS" --size "$PATCH" --seed "$SEED"
+  [ -f "$BPE_DIR/vocabulary.json" ] ||
+    run biomedgpt vocab train "${vocabulary[@]}" --size "$VOCAB_SIZE" --output "$BPE_DIR"
+fi
+train_and_evaluate "$@"
