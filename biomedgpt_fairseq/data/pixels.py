@@ -1,4 +1,4 @@
-"""Bytes of pictures: where they are put, and their normalised values."""
+"""Bytes of pictures and their normalised values."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ def to_pixels(image: Image.Image) -> Tensor:
     """Picture in RGB or 8-bit grey -> (3, H, W) uint8; grey is a view of (H, W)."""
     if image.mode != "RGB":
         return torch.from_numpy(np.array(image)).expand(3, -1, -1)
-    # Pixels as they lie in Pillow's memory, four bytes each.  Channels are cut out of integers
-    # because that is faster than to pick every fourth byte.
-    words = np.frombuffer(image.tobytes("raw", "RGBX"), dtype="<i4")
     pixels = torch.empty((3, image.height, image.width), dtype=torch.uint8)
-    for channel, target in enumerate(pixels.numpy()):
-        target[...] = (words >> 8 * channel if channel else words).reshape(target.shape)
+    # Band by band: faster than to reorder (H, W, 3), where channels are three bytes apart.
+    for target, band in zip(pixels.numpy(), image.split(), strict=True):
+        target[...] = np.asarray(band)
     return pixels
 
 
