@@ -23,8 +23,8 @@ import torch
 from fairseq.data import Dictionary
 from torch import Tensor
 
-from benchmarks.plain.candidate_chunks import score_chunks
-from benchmarks.plain.stock_search import BOS, stock_generator
+from benchmarks.baselines.candidate_chunks import score_chunks
+from benchmarks.baselines.stock_search import BOS, stock_generator
 from biomedgpt_fairseq.config import SIZES
 from biomedgpt_fairseq.decoding.all_candidates import score_candidates
 from biomedgpt_fairseq.decoding.fairseq_generator import build_generator

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.plain.picture_decoding import PlainProcesses, decode_rgb, keep_freed_memory
+from benchmarks.baselines.picture_decoding import PlainProcesses, decode_rgb, keep_freed_memory
 from biomedgpt_fairseq.data.collate import pack
 from biomedgpt_fairseq.data.composition import Example
 from biomedgpt_fairseq.data.fairseq_dataset import RowDataset

@@ -1,6 +1,6 @@
 """What answering without a network scores on a converted data set: the floors of its results.
 
-    python -m benchmarks.baselines text_classify data/evidence --output floors.json
+    python -m benchmarks.floors text_classify data/evidence --output floors.json
 
 FOLDER holds train.tsv and the split to score, as the converters write them. The metrics are those
 of `biomedgpt evaluate`, by the same code:
@@ -201,7 +201,7 @@ def baselines(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status of the program."""
     parser = argparse.ArgumentParser(
-        prog="benchmarks.baselines",
+        prog="benchmarks.floors",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -28,7 +28,7 @@ experiment() {
     clocked "$run_dir/memory" env SOURCE="$source" "${settings[@]}" "${by_heart[@]}" bash "$script"
   fi
   [ -f "$run_dir/floors.json" ] ||
-    PYTHONPATH=$ROOT run python -m benchmarks.baselines "$task" "$run_dir/data" --output "$run_dir/floors.json"
+    PYTHONPATH=$ROOT run python -m benchmarks.floors "$task" "$run_dir/data" --output "$run_dir/floors.json"
 }
 
 # clocked FOLDER COMMAND ...: run it; wall, user and system seconds go to FOLDER/seconds.txt.

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.baselines.picture_decoding import decode_and_resize, decode_and_resize_rgb
 from benchmarks.bench_loader import write_images
-from benchmarks.plain.picture_decoding import decode_and_resize, decode_and_resize_rgb
 from biomedgpt_fairseq.data.image import ImageTransform, decode_base64, load_image
 from biomedgpt_fairseq.data.tsv import TsvReader
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.baselines import (
+from benchmarks.floors import (
     baselines,
     best_constant,
     linear_by_text,

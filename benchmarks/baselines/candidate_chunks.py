@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from benchmarks.plain.stock_search import DictionaryTrie
+from benchmarks.baselines.stock_search import DictionaryTrie
 from biomedgpt_fairseq.models.encoder import EncoderOutput
 from biomedgpt_fairseq.models.transformer import UnifiedTransformer
 
