@@ -1,0 +1,1 @@
+"""Pictures <-> grids of image codes: the VQ-GAN of arXiv:2012.09841."""
