@@ -17,6 +17,7 @@ SUBCOMMANDS: dict[str, str] = {
     "doctor": "tell what is installed, what is missing, and what to do",
     "evaluate": "run a checkpoint on a TSV file: predictions, metrics, report",
     "predict": "answer a question about one image or text",
+    "infill": "fill gaps of texts and pictures with a pretrained model",
     "vocab": "download, train or describe a vocabulary",
     "phantoms": "make synthetic images and tables to try everything with",
 }

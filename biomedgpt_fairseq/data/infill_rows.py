@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from torch import Tensor
 
+from biomedgpt_fairseq.data.composition import Example
 from biomedgpt_fairseq.data.errors import BadRow
 from biomedgpt_fairseq.data.image import load_image
 from biomedgpt_fairseq.data.pixels import to_pixels
@@ -19,12 +20,13 @@ from biomedgpt_fairseq.data.pretrain_parts import (
     blank,
     columns,
 )
+from biomedgpt_fairseq.text.vocab import MASK_SYMBOL
 
 TEXT_COLUMNS = ("id", "text")
 IMAGE_COLUMNS = ("id", "image", "codes")
 
+KEPT_TOKENS = 256  # of a text, at most
 _READ_TOKENS = 512
-_KEPT_TOKENS = 256
 
 
 def make_text_examples(
@@ -37,14 +39,20 @@ def make_text_examples(
         raise BadRow("the text is empty")
     composer = Composer(row_id, tools, options, rng)
     # As the released models were trained: of long texts, the second half of the head.
-    tokens = composer.encode(" " + text)[:_READ_TOKENS][-_KEPT_TOKENS:]
+    tokens = composer.encode(" " + text)[:_READ_TOKENS][-KEPT_TOKENS:]
     noisy = tools.noise(np.array(tokens, dtype=np.int64), rng)
+    return Examples([text_example(composer, noisy.tolist(), tokens, text)])
+
+
+def text_example(composer: Composer, noisy: list[int], tokens: list[int], text: str) -> Example:
+    """The question for the text of `tokens` that was corrupted to `noisy`; at most KEPT_TOKENS."""
+    options = composer.options
     before, after = _around(composer.instruction("text_infill").fill())
-    source = [*composer.encode(before), *noisy.tolist(), *composer.encode(after)]
+    source = [*composer.encode(before), *noisy, *composer.encode(after)]
     example = composer.example(Wording(source, tokens, text), options.side_conf)
     example.image, example.image_is_real = blank(options.side), False
     example.is_code = False
-    return Examples([example])
+    return example
 
 
 def make_image_examples(
@@ -64,12 +72,38 @@ def make_image_examples(
             f"expected a picture of {side} x {side} pixels, twice --code-image-size, "
             f"found {picture.width} x {picture.height}"
         )
-    target = [composer.vocab.first_code + number for number in numbers]
-    wording = Wording(composer.fill("image_infill"), target, codes)
-    example = composer.example(wording, options.side_conf)
-    example.image = without_middle(tools.scale(to_pixels(picture)))
+    return Examples([image_example(composer, tools.scale(to_pixels(picture)), numbers)])
+
+
+def marked_tokens(text: str, encode: Callable[[str], list[int]], mask: int) -> list[int]:
+    """Tokens of a text whose gaps are written `<mask>`, with a mask at each gap, in lower case.
+
+    The space before a mark goes with the word that is missing, as in training.
+    Raises BadRow for a text that is empty or longer than was ever trained.
+    """
+    if not text.strip():
+        raise BadRow("the text is empty")
+    pieces = (" " + text.strip().lower()).split(MASK_SYMBOL)
+    pieces = [piece.rstrip() for piece in pieces[:-1]] + pieces[-1:]
+    tokens = encode(pieces[0])
+    for piece in pieces[1:]:
+        tokens += [mask, *encode(piece)]
+    if len(tokens) > KEPT_TOKENS:
+        raise BadRow(
+            f"the text has {len(tokens)} tokens and pretraining reads {KEPT_TOKENS} at most; "
+            "divide it"
+        )
+    return tokens
+
+
+def image_example(composer: Composer, image: Tensor, codes: list[int]) -> Example:
+    """The question for the codes of the middle of a normalised picture (3, side, side)."""
+    target = [composer.vocab.first_code + code for code in codes]
+    wording = Wording(composer.fill("image_infill"), target, " ".join(map(str, codes)))
+    example = composer.example(wording, composer.options.side_conf)
+    example.image = without_middle(image)
     example.is_code = True
-    return Examples([example])
+    return example
 
 
 def parse_codes(cell: str, count: int, num_codes: int) -> list[int]:

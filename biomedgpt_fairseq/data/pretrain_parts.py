@@ -113,13 +113,13 @@ class Composer:
         self.encode = tools.tokenizer.encode
         self.vocab = tools.tokenizer.vocab
         self._tools = tools
-        self._options = options
+        self.options = options
         self._rng = rng
 
     def instruction(self, name: str) -> Instruction:
         """The instruction of that name, or a paraphrase of it."""
         chosen = get_instruction(name)
-        if self._options.variants > 0 and self._rng.random() < self._options.variants:
+        if self.options.variants > 0 and self._rng.random() < self.options.variants:
             return chosen.paraphrased(int(self._rng.integers(len(chosen.paraphrases))))
         return chosen
 
@@ -131,7 +131,7 @@ class Composer:
         """An example without picture."""
         tools = RowTools(self._tools.tokenizer, get_instruction("caption"))
         answer = [*wording.target, Vocabulary.eos]
-        rows = replace(self._options.rows, prompt_type="none")
+        rows = replace(self.options.rows, prompt_type="none")
         example = compose_example(self.row_id, wording.source, answer, wording.text, tools, rows)
         example.conf = conf
         return example

@@ -12,6 +12,7 @@ from biomedgpt_fairseq.data.errors import BadRow
 from biomedgpt_fairseq.data.infill_rows import (
     make_image_examples,
     make_text_examples,
+    marked_tokens,
     parse_codes,
     without_middle,
 )
@@ -69,6 +70,20 @@ def test_of_long_texts_the_second_half_of_the_head_is_kept(
 def test_empty_text_is_a_bad_row(pretrain_tools: Any, text: str) -> None:
     with pytest.raises(BadRow, match="the text is empty"):
         make_text(pretrain_tools, text)
+
+
+def test_marks_of_the_user_stand_where_training_has_masks(byte_tokenizer: Any) -> None:
+    encode = byte_tokenizer.encode
+    found = marked_tokens(" A <mask> b<mask>  <MASK>c ", encode, MASK)
+    assert found == [*encode(" a"), MASK, *encode(" b"), MASK, MASK, *encode("c")]
+    assert marked_tokens("<mask> end", encode, MASK) == [MASK, *encode(" end")]
+    assert marked_tokens("plain", encode, MASK) == encode(" plain")
+
+
+def test_text_of_the_user_is_not_cut(byte_tokenizer: Any) -> None:
+    with pytest.raises(BadRow, match="the text has 257 tokens and pretraining reads 256 at most"):
+        marked_tokens("x" * 256, byte_tokenizer.encode, MASK)
+    assert len(marked_tokens("x" * 255, byte_tokenizer.encode, MASK)) == 256
 
 
 def test_image_target_is_the_codes_and_its_middle_is_grey(
