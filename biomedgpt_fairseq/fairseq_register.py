@@ -7,6 +7,7 @@ from biomedgpt_fairseq.criterions import scst as scst
 from biomedgpt_fairseq.models import fairseq_model as fairseq_model
 from biomedgpt_fairseq.optim import adamw_fused as adamw_fused
 from biomedgpt_fairseq.optim import warmup_ratio as warmup_ratio
+from biomedgpt_fairseq.tasks import boxes as boxes
 from biomedgpt_fairseq.tasks import caption as caption
 from biomedgpt_fairseq.tasks import gigaword as gigaword
 from biomedgpt_fairseq.tasks import image_classify as image_classify

@@ -5,10 +5,13 @@ A box is x0, y0, x1, y1 in pixels; boxes are arrays (n, 4) float64.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
 from biomedgpt_fairseq.data.errors import BadRow
+from biomedgpt_fairseq.text.box_text import parse_corners
 
 Boxes = npt.NDArray[np.float64]
 
@@ -17,14 +20,10 @@ _ROUNDING = 1.0  # annotated boxes may reach this many pixels out of the picture
 
 def parse_box(cell: str) -> Boxes:
     """The box (1, 4) of a text `x0,y0,x1,y1`.  Raises BadRow for any other text."""
-    parts = cell.split(",")
     try:
-        corners = [float(part) for part in parts]
-    except ValueError:
-        corners = []
-    if len(corners) != 4 or not np.isfinite(corners).all():
-        raise BadRow(f"expected a box as x0,y0,x1,y1 in pixels, found {cell[:80]!r}")
-    return np.array([corners])
+        return np.array([parse_corners(cell)])
+    except ValueError as error:
+        raise BadRow(str(error)) from None
 
 
 def checked_boxes(boxes: Boxes, size: tuple[int, int]) -> Boxes:
@@ -59,19 +58,21 @@ def has_area(boxes: Boxes) -> npt.NDArray[np.bool_]:
 
 
 def resize_boxes(boxes: Boxes, old: tuple[int, int], new: tuple[int, int]) -> Boxes:
-    """Boxes of a picture that was resized from (width, height) `old` to `new`."""
+    """Boxes of a picture that was resized from (width, height) `old` to `new`; the inverse takes
+    them the other way round.
+    """
     ratios = np.array(new, dtype=np.float64) / np.array(old)
     resized: Boxes = boxes * np.tile(ratios, 2)
     return resized
 
 
 def shift_boxes(boxes: Boxes, left: int, top: int) -> Boxes:
-    """Boxes of a picture that was cut off at the left and at the top."""
+    """Boxes of a picture cut off at the left and at the top; the inverse has -left and -top."""
     return boxes - np.array([left, top, left, top], dtype=np.float64)
 
 
 def flip_boxes(boxes: Boxes, width: int) -> Boxes:
-    """Boxes of the mirror image, left and right exchanged."""
+    """Boxes of the mirror image, left and right exchanged; its own inverse."""
     return np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], axis=1)
 
 
@@ -94,3 +95,35 @@ def boxes_to_bins(boxes: Boxes, max_image_size: float, num_bins: int) -> npt.NDA
 def bins_to_boxes(bins: npt.ArrayLike, max_image_size: float, num_bins: int) -> Boxes:
     """Boxes of bins (n, 4), each corner within half a bin of what `boxes_to_bins` was given."""
     return np.asarray(bins, dtype=np.float64) / (num_bins - 1) * max_image_size
+
+
+@dataclass(frozen=True)
+class BoxScale:
+    """Pixels of a picture to location bins, and back.
+
+    side: of the square to which the whole picture is stretched; max_image_size: coordinate in that
+    square of the last of num_bins bins.
+    """
+
+    side: int
+    max_image_size: float
+    num_bins: int
+
+    def to_bins(self, boxes: Boxes, size: tuple[int, int]) -> npt.NDArray[np.int64]:
+        """Bins (n, 4) of boxes inside a picture of (width, height)."""
+        square = resize_boxes(boxes, size, (self.side, self.side))
+        return boxes_to_bins(square, self.max_image_size, self.num_bins)
+
+    def to_pixels(self, bins: npt.ArrayLike, size: tuple[int, int]) -> Boxes:
+        """Boxes in a picture of (width, height), each corner within half a bin of what `to_bins`
+        was given.
+        """
+        square = bins_to_boxes(bins, self.max_image_size, self.num_bins)
+        return clip_boxes(resize_boxes(square, (self.side, self.side), size), size)
+
+    @property
+    def last_bin(self) -> int:
+        """The bin of the right and the lower edge: the last one that a picture needs."""
+        return int(
+            boxes_to_bins(np.array([float(self.side)]), self.max_image_size, self.num_bins)[0]
+        )

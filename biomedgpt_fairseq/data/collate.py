@@ -57,6 +57,7 @@ class Batch(TypedDict):
     id: row ids (B,) as str, in an array because fairseq-generate asks for `tolist`; ntokens: target
     tokens that count; target (B, T) int64; conf (B,) float32;
     decoder_prompts: with bos; prefix_tokens (B, t) int64: prompts without bos and eos.
+    image_sizes: (B, 2) int64, width and height of the pictures of boxes.
     kind: of the examples, in validation of pretraining.
     """
 
@@ -72,6 +73,7 @@ class Batch(TypedDict):
     prefix_tokens: NotRequired[Tensor]
     constraint_masks: NotRequired[SparseAllowed]
     kind: NotRequired[str]
+    image_sizes: NotRequired[Tensor]
 
 
 @dataclass
@@ -136,6 +138,9 @@ def pack(examples: Sequence[Example], pad: int, with_constraints: bool) -> Packe
         forced = [[t for t in p if t not in (Vocabulary.bos, Vocabulary.eos)] for p in prompts]
         if any(forced):
             batch["prefix_tokens"] = pad_rows([torch.tensor(f).long() for f in forced], pad)
+    sizes = [e.image_size for e in examples if e.image_size is not None]
+    if len(sizes) == len(examples):
+        batch["image_sizes"] = torch.tensor(sizes)
     if with_constraints:
         batch["constraint_masks"] = sparse_allowed(examples, target.size(1))
     return PackedBatch(batch, _common_scale(examples))

@@ -36,6 +36,7 @@ class Example:
     allowed: ids allowed at each target position, empty for prompts; None without a closed set.
     truncated: whether text was cut to fit the position tables.
     image: (3, R, R) float32, or uint8 with the `image_scale` that normalises it.
+    image_size: width and height of the picture that was stretched to it, where answers are boxes.
     """
 
     row_id: str
@@ -52,6 +53,7 @@ class Example:
     allowed: list[list[int]] | None = None
     truncated: bool = False
     image_scale: ImageScale | None = None
+    image_size: tuple[int, int] | None = None
 
     def normalized_image(self) -> Tensor | None:
         """The image (3, R, R) in float32."""

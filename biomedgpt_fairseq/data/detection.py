@@ -15,7 +15,6 @@ from biomedgpt_fairseq.data.boxes import (
     clip_boxes,
     flip_boxes,
     has_area,
-    parse_box,
     resize_boxes,
     shift_boxes,
 )
@@ -30,6 +29,7 @@ from biomedgpt_fairseq.data.pretrain_parts import (
     Wording,
     columns,
 )
+from biomedgpt_fairseq.text.box_text import parse_named_boxes
 
 DETECTION_COLUMNS = ("id", "image", "boxes")
 
@@ -79,17 +79,11 @@ def parse_objects(cell: str) -> Objects:
 
     Raises BadRow when there is none or an item has another form.
     """
-    items = cell.removesuffix("&&").split("&&")  # old converters left one at the end
-    boxes, names = [], []
-    for item in items:
-        parts = item.split(",", 5)
-        if len(parts) != 6 or not parts[5].strip():
-            raise BadRow(
-                f"expected objects as x0,y0,x1,y1,category,name joined by &&, found {item[:80]!r}"
-            )
-        boxes.append(parse_box(",".join(parts[:4])))
-        names.append(parts[5])
-    return Objects(np.concatenate(boxes), names)
+    try:
+        found = parse_named_boxes(cell)
+    except ValueError as error:
+        raise BadRow(str(error)) from None
+    return Objects(np.array([box.corners for box in found]), [box.name for box in found])
 
 
 def random_view(

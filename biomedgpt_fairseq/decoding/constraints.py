@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from biomedgpt_fairseq.decoding.box_grammar import BoxGrammar, BoxRules
 from biomedgpt_fairseq.decoding.processors import (
     BoxSequence,
     ExactLength,
@@ -32,17 +33,20 @@ AllowedTokens = Callable[[int, Tensor], Sequence[int]]
 class Constraints:
     """What may be generated at all.
 
-    trie: a closed answer set.  bounds: ids start .. end-1.  Not both.
-    allowed_tokens: function(sample, tokens with bos) -> allowed ids.
+    trie: a closed answer set.  bounds: ids start .. end-1.  boxes: answers are boxes.  One of them
+    at most.  allowed_tokens: function(sample, tokens with bos) -> allowed ids.
     """
 
     trie: AnswerTrie | None = None
     bounds: tuple[int, int] | None = None
     allowed_tokens: AllowedTokens | None = None
+    boxes: BoxRules | None = None
 
     def __post_init__(self) -> None:
-        if self.trie is not None and self.bounds is not None:
-            raise ValueError("an answer trie and a constraint range exclude each other")
+        if sum(rule is not None for rule in (self.trie, self.bounds, self.boxes)) > 1:
+            raise ValueError(
+                "an answer trie, a constraint range and the rules of boxes exclude each other"
+            )
         if self.bounds is not None and not 0 <= self.bounds[0] < self.bounds[1]:
             raise ValueError(f"constraint range must be start < end, found {self.bounds}")
 
@@ -70,12 +74,7 @@ def build_processors(
     prompt, max_len = facts.prompt, facts.max_len
     num_specials = vocab.unk + 1
     space: Space = "lprobs" if zero_shot else "logits"
-    processors: list[Processor] = []
-    if constraints.trie is not None:
-        constraints.trie.check_vocabulary(len(vocab))
-        processors.append(TrieConstraint(constraints.trie, num_specials, prompt, space))
-    if constraints.bounds is not None:
-        processors.append(RangeConstraint(constraints.bounds, num_specials, prompt, space))
+    processors = _answer_rules(constraints, len(vocab), num_specials, facts, space)
     if prompt is not None:
         processors.append(ForcedPrompt(prompt))
     # A batch with prompts has no minimum before its longest prompt ends, as in the original.
@@ -95,6 +94,23 @@ def build_processors(
     if constraints.allowed_tokens is not None:
         processors.append(PrefixAllowedTokens(constraints.allowed_tokens))
     return processors
+
+
+def _answer_rules(
+    constraints: Constraints, vocab_size: int, num_specials: int, facts: BatchFacts, space: Space
+) -> list[Processor]:
+    """The one processor that says what an answer is, or none."""
+    prompt = facts.prompt
+    if constraints.trie is not None:
+        constraints.trie.check_vocabulary(vocab_size)
+        return [TrieConstraint(constraints.trie, num_specials, prompt, space)]
+    if constraints.bounds is not None:
+        return [RangeConstraint(constraints.bounds, num_specials, prompt, space)]
+    if constraints.boxes is not None:
+        if prompt is not None:
+            raise ValueError("answers that are boxes take no decoder prompt")
+        return [BoxGrammar(constraints.boxes, num_specials, facts.max_len)]
+    return []
 
 
 def _box_sequence(vocab: Vocabulary, bounds: tuple[int, int] | None) -> BoxSequence:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypedDict
 
 import torch
 from torch import Tensor, nn
 
 from biomedgpt_fairseq.decoding.beam_search import Found, Hypothesis, SearchPlan, search
+from biomedgpt_fairseq.decoding.box_grammar import BoxRules
 from biomedgpt_fairseq.decoding.constraints import BatchFacts, Constraints, build_processors
 from biomedgpt_fairseq.decoding.ensemble import Ensemble, start_states
 from biomedgpt_fairseq.decoding.protocol import NetInput
@@ -63,8 +65,7 @@ class BeamGenerator:
 
     @trie.setter
     def trie(self, trie: AnswerTrie | None) -> None:
-        c = self.constraints
-        self.constraints = Constraints(trie, c.bounds, c.allowed_tokens)
+        self.constraints = replace(self.constraints, trie=trie)
 
     def generate(
         self,
@@ -145,9 +146,12 @@ class BeamGenerator:
         return min(max_len, longest_answer + (prompt.longest if prompt is not None else 0))
 
     def _constraints_on(self, device: torch.device) -> Constraints:
-        """The constraints, with the trie on the device; it stays there for the next batch."""
+        """The constraints, with their tries on the device, where they stay for the next batch."""
         if self.trie is not None and self.trie.depth.device != device:
             self.trie = self.trie.to(device)
+        if self.constraints.boxes is not None:
+            boxes = self.constraints.boxes.to(device)
+            self.constraints = replace(self.constraints, boxes=boxes)
         return self.constraints
 
     def _plan(self, max_len: int, device: torch.device) -> SearchPlan:
@@ -216,6 +220,7 @@ def build_generator(
     *,
     trie: AnswerTrie | None = None,
     constraint_range: tuple[int, int] | None = None,
+    boxes: BoxRules | None = None,
 ) -> BeamGenerator:
     """Generator of the given options, see `GenerationSettings`; absent ones take its defaults.
 
@@ -224,5 +229,5 @@ def build_generator(
     """
     options = dict(args) if isinstance(args, Mapping) else dict(vars(args))
     allowed_tokens = options.pop("prefix_allowed_tokens_fn", None)
-    constraints = Constraints(trie, constraint_range, allowed_tokens)
+    constraints = Constraints(trie, constraint_range, allowed_tokens, boxes)
     return BeamGenerator(vocab, parse_settings(options), constraints)

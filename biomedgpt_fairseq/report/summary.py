@@ -12,11 +12,13 @@ import numpy as np
 from biomedgpt_fairseq.metrics.answers import fold
 from biomedgpt_fairseq.metrics.classification import Reliability, confusion_matrix, reliability
 from biomedgpt_fairseq.report.answer_scoring import score_classes, score_questions
+from biomedgpt_fairseq.report.box_scoring import score_objects, score_regions
 from biomedgpt_fairseq.report.model import Confusion, Measure, Row
 from biomedgpt_fairseq.report.scored import Predicted, Scored
 from biomedgpt_fairseq.report.text_scoring import score_texts
 
 FREE_TEXT_TASKS = frozenset({"caption", "gigaword"})
+BOX_TASKS = {"detection": score_objects, "visual_grounding": score_regions}
 MAX_LABELS = 12
 OTHER = "other answers"
 
@@ -75,6 +77,8 @@ def score_rows(
     """
     if task in FREE_TEXT_TASKS:
         return score_texts(task, predictions, with_meteor)
+    if task in BOX_TASKS:
+        return BOX_TASKS[task](predictions)
     if task == "vqa_gen":
         return score_questions(predictions)
     return score_classes(task, predictions, answers)
@@ -90,7 +94,7 @@ def summarize(
     """Metrics of a task with bootstrap 95 % intervals over rows; arguments as of `score_rows`."""
     scored = score_rows(task, predictions, answers, with_meteor)
     measures = scored.measures(seed)
-    if task in FREE_TEXT_TASKS:
+    if task in FREE_TEXT_TASKS or task in BOX_TASKS:
         return Summary(task, scored, measures)
     return Summary(task, scored, measures, _confusion(scored.rows), _reliability(scored.rows))
 

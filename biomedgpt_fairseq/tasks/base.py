@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from biomedgpt_fairseq.criterions.label_smoothed import parse_range
+from biomedgpt_fairseq.decoding.box_grammar import BoxRules
 from biomedgpt_fairseq.decoding.fairseq_generator import BeamGenerator, build_generator
 from biomedgpt_fairseq.tasks.input_form import InputForm
 from biomedgpt_fairseq.tasks.options import TaskOptions
@@ -85,6 +86,10 @@ class BiomedTask(RowsTask):
 
     # Generation.
 
+    def box_rules(self) -> Optional[BoxRules]:
+        """Hook: what answers may be that are boxes."""
+        return None
+
     def build_generator(
         self,
         models: Sequence[Any],
@@ -103,6 +108,7 @@ class BiomedTask(RowsTask):
             args,
             trie=self.trie,
             constraint_range=parse_range(self.cfg.constraint_range),
+            boxes=self.box_rules(),
         )
         # fairseq's own programs know nothing of decoder prompts: there the batch brings them.
         self._prompted = generator if hasattr(args, "prefix_size") else None

@@ -174,3 +174,44 @@ class CaptionOptions(GenerationTaskOptions):
     scst_args: Optional[str] = field(
         default="{}", metadata={"help": "generation options of self-critical training, as JSON"}
     )
+
+
+@dataclass
+class BoxOptions(TaskOptions):
+    """Options of tasks whose answers are boxes."""
+
+    max_image_size: int = field(
+        default=512, metadata={"help": "coordinate in pixels of the last location bin"}
+    )
+
+
+@dataclass
+class DetectionOptions(BoxOptions):
+    """Objects with their names."""
+
+    ans2label_file: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "names of objects as a JSON map or list, or one name a line (default: those of "
+            "the training rows, which the checkpoint keeps)"
+        },
+    )
+    random_views: bool = field(
+        default=False, metadata={"help": "train with parts of the pictures, as pretraining does"}
+    )
+    detection_flip: float = field(
+        default=0.0, metadata={"help": "probability that a random view is mirrored"}
+    )
+    eval_args: Optional[str] = field(
+        default='{"beam": 1, "max_len_b": 200}', metadata={"help": "generation options as JSON"}
+    )
+
+
+@dataclass
+class GroundingOptions(BoxOptions):
+    """The region of a text."""
+
+    eval_args: Optional[str] = field(
+        default='{"beam": 5, "min_len": 4, "max_len_a": 0, "max_len_b": 4}',
+        metadata={"help": "generation options as JSON"},
+    )
