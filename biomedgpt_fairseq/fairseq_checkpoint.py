@@ -1,7 +1,8 @@
 """Rules for restoring a training run, put around fairseq's own checkpoint loading.
 
 Stock fairseq trains from random weights when --restore-file is missing, and loads that file again
-when an interrupted run is restarted. Here the first is an error and a restart goes on.
+when an interrupted run is restarted. Here the first is an error and a restart goes on, from the
+newest sound checkpoint if the last one is damaged.
 """
 
 import copy
@@ -15,6 +16,7 @@ from typing import Any, Dict, Optional
 from fairseq import checkpoint_utils
 from fairseq.file_io import PathManager
 
+from biomedgpt_fairseq.fairseq_recovery import recover_last
 from biomedgpt_fairseq.optim.warmup_ratio import plan_schedule
 
 logger = logging.getLogger(__name__)
@@ -36,6 +38,12 @@ def with_restore_rules(stock: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(stock)
     def load_checkpoint(cfg: Any, trainer: Any, **passthrough_args: Any) -> Any:
+        if cfg.write_checkpoints_asynchronously:
+            raise ValueError(
+                "--write-checkpoints-asynchronously would leave no checkpoint_last.pt to resume "
+                "from; leave it out"
+            )
+        recover_last(trainer, cfg.save_dir)
         last = last_checkpoint(cfg, trainer.checkpoint_suffix)
         if last is None:
             check_restore_file(cfg, trainer.checkpoint_suffix)

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 import torch
 
+from fairseq_compat import checksum
 from fairseq_compat.safe_globals import names_without_import, resolve
 
 logger = logging.getLogger(__name__)
@@ -32,21 +33,30 @@ class UnsafeCheckpointError(pickle.UnpicklingError, ValueError):
     """The file needs functions or classes that are not on the list."""
 
 
-def load(path_or_file: Source, map_location: Any = None, mmap: bool | None = None) -> Any:
+def load(
+    path_or_file: Source,
+    map_location: Any = None,
+    mmap: bool | None = None,
+    trust: bool | None = None,
+) -> Any:
     """What torch.save stored in the file, without running code from it.
 
-    map_location, mmap: as in torch.load.
-    Raises UnsafeCheckpointError, naming the refused globals.  With the environment variable
-    BIOMEDGPT_TRUST_CHECKPOINTS=1 such a file is loaded all the same, with a warning.
+    map_location, mmap: as in torch.load.  trust: load a file that runs code all the same, with a
+    warning (default: whether the environment variable BIOMEDGPT_TRUST_CHECKPOINTS is 1).
+    Raises UnsafeCheckpointError, naming the refused globals, and ChecksumError if a `.sha256` file
+    stands beside it and belongs to another content.
     """
+    named = _name(path_or_file)
+    if os.path.isfile(named):
+        checksum.check(named)
     start = None if isinstance(path_or_file, str | os.PathLike) else path_or_file.tell()
     try:
         return _load_safely(path_or_file, map_location, mmap)
     except UnsafeCheckpointError as error:
-        if os.environ.get(TRUST_SWITCH) != "1":
+        if not (os.environ.get(TRUST_SWITCH) == "1" if trust is None else trust):
             raise
-        warnings.warn(f"{TRUST_SWITCH}=1: running code from a checkpoint; {error}", stacklevel=2)
-        logger.warning("%s=1: running code from %s", TRUST_SWITCH, _name(path_or_file))
+        warnings.warn(f"running code from a checkpoint, as told; {error}", stacklevel=2)
+        logger.warning("running code from %s, as told", named)
     if start is not None and not isinstance(path_or_file, str | os.PathLike):
         path_or_file.seek(start)
     return torch.load(path_or_file, map_location=map_location, mmap=mmap, weights_only=False)
@@ -105,8 +115,9 @@ def _reason(error: pickle.UnpicklingError) -> str:
 def _refusal(source: Source, refused: list[str]) -> str:
     return (
         f"{_name(source)}: the checkpoint refers to code that is not known to be harmless: "
-        f"{', '.join(refused)}.  Nothing of it was run.  If you trust whoever made the file, set "
-        f"the environment variable {TRUST_SWITCH}=1 to load it all the same"
+        f"{', '.join(refused)}.  Nothing of it was run.  If you trust whoever made the file, "
+        "rewrite it once without code by `biomedgpt checkpoint convert --trust`, or set the "
+        f"environment variable {TRUST_SWITCH}=1 to load it all the same"
     )
 
 

@@ -145,7 +145,8 @@ def test_atomic_functions_are_in_place(tmp_path, monkeypatch):
             checkpoint_utils.torch_persistent_save({"n": 2}, path)
     assert torch.load(path) == {"n": 1}
     assert PathManager.copy(path, str(tmp_path / "b.pt"), overwrite=True)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["b.pt", "checkpoint_last.pt"]
+    files = ["b.pt", "b.pt.sha256", "checkpoint_last.pt", "checkpoint_last.pt.sha256"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == files
 
 
 def test_speech_hint_is_not_logged(caplog):

@@ -163,8 +163,29 @@ def test_averaging_starts_from_a_file_without_average(tmp_path):
     path = tmp_path / "plain" / "checkpoint_last.pt"
     state = load(path)
     del state["extra_state"]["ema"], state["extra_state"]["ema_fp32_params"]
+    path = tmp_path / "without_average.pt"
     torch.save(state, path)
     extra = [f"--restore-file={path}", "--reset-optimizer", "--reset-dataloader", "--lr=1e-20"]
     run(tmp_path / "tuned", "--max-update=1", *extra)
     got = load(tmp_path / "tuned" / "checkpoint_last.pt")["extra_state"]["ema"]
     assert_same(state["model"], got)
+
+
+def test_run_with_a_damaged_last_checkpoint_resumes_from_the_one_before(tmp_path, caplog):
+    options = ["--save-interval-updates=1", "--keep-interval-updates=1", "--no-epoch-checkpoints"]
+    run(tmp_path, "--max-update=3", *options)
+    last = tmp_path / "checkpoint_last.pt"
+    sums = sorted(path.name for path in tmp_path.glob("*.sha256"))
+    assert sums == [f"{path.name}.sha256" for path in sorted(tmp_path.glob("*.pt"))]
+    last.write_bytes(last.read_bytes()[:-100])
+    (tmp_path / "checkpoint_1_3.pt").unlink()
+    with caplog.at_level(logging.WARNING):
+        assert len(run(tmp_path, "--max-update=5", *options)) == 3  # updates 3, 4, 5
+    assert any("checkpoint_previous.pt instead" in record.message for record in caplog.records)
+    assert load(last)["optimizer_history"][-1]["num_updates"] == 5
+
+
+def test_asynchronous_writing_is_refused(tmp_path):
+    cfg = SimpleNamespace(write_checkpoints_asynchronously=True, save_dir=str(tmp_path))
+    with pytest.raises(ValueError, match="--write-checkpoints-asynchronously"):
+        checkpoint_utils.load_checkpoint(cfg, SimpleNamespace(checkpoint_suffix=""))

@@ -25,16 +25,16 @@ def run_with_small_disk(code: str) -> str:
 
 
 def test_full_disk_raises_the_systems_reason_and_leaves_nothing(tmp_path):
-    temporary = tmp_path / "checkpoint.pt.tmp"
+    path = tmp_path / "checkpoint.pt"
     out = run_with_small_disk(
         "import torch\n"
         "from fairseq_compat.atomic_save import save_object\n"
         "try:\n"
-        f"    save_object({{'a': torch.zeros(1 << 20)}}, {str(temporary)!r})\n"
+        f"    save_object({{'a': torch.zeros(1 << 20)}}, {str(path)!r})\n"
         "except OSError as error:\n"
         "    print(error)\n"
     )
-    assert out.strip() == f"[Errno {errno.EFBIG}] File too large: '{temporary}'"
+    assert out.strip() == f"[Errno {errno.EFBIG}] File too large: '{path}.tmp'"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -96,7 +96,7 @@ def test_no_retry_on_a_full_disk(tmp_path, monkeypatch, number):
 
     monkeypatch.setattr(torch, "save", fails)
     with pytest.raises(OSError, match="checkpoint.pt.tmp"):
-        save_object({}, str(tmp_path / "checkpoint.pt.tmp"))
+        save_object({}, str(tmp_path / "checkpoint.pt"))
     assert len(attempts) == 1
 
 
