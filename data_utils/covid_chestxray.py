@@ -26,7 +26,7 @@ SPLITS = ("train", "val", "test")
 
 def read(args: argparse.Namespace) -> Items:
     """Pictures with notes."""
-    splits = _read_splits(args.source)
+    splits = read_splits(args.source)
     for row in read_csv(args.source / "metadata.csv", COLUMNS):
         name = row["filename"]
         if not re.search(args.licenses, row["license"]):
@@ -39,7 +39,8 @@ def read(args: argparse.Namespace) -> Items:
             yield caption(PREFIX, image, row["clinical_notes"], split, row["patientid"])
 
 
-def _read_splits(source: Path) -> dict[str, str]:
+def read_splits(source: Path) -> dict[str, str]:
+    """File name -> split, of the lists that there are."""
     splits: dict[str, str] = {}
     for name in SPLITS:
         table = source / f"{name}_images.txt"
@@ -49,11 +50,12 @@ def _read_splits(source: Path) -> dict[str, str]:
     return splits
 
 
-def _add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_licenses_argument(parser: argparse.ArgumentParser) -> None:
+    """The choice of pictures by licence."""
     parser.add_argument("--licenses", default="", help="regular expression, such as ^CC BY(?!-NC)")
 
 
-CONVERTER = Converter("covid_chestxray", __doc__, CAPTION, read, _add_arguments)
+CONVERTER = Converter("covid_chestxray", __doc__, CAPTION, read, add_licenses_argument)
 
 if __name__ == "__main__":
     sys.exit(CONVERTER.main())

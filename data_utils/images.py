@@ -69,6 +69,12 @@ def encode_file(path: Path, policy: ImagePolicy) -> str:
     return encode_image(open_verified(path, policy), policy, file_format)
 
 
+def stored_size(cell: str) -> tuple[int, int]:
+    """Width and height of a base64 picture, from its first bytes."""
+    with Image.open(io.BytesIO(base64.b64decode(cell))) as image:
+        return image.size
+
+
 def encode_image(image: Image.Image, policy: ImagePolicy, file_format: str = "PNG") -> str:
     """Base64 of a picture, in the policy's encoding or, for "keep", in `file_format`."""
     if policy.max_side is not None and max(image.size) > policy.max_side:

@@ -12,6 +12,7 @@ from biomedgpt_fairseq.data.tsv_writer import clean_field
 from biomedgpt_fairseq.text.normalize import remove_punctuation
 
 IMAGE = "image"
+LABELS = "labels"  # boxes, in pixels of the picture
 REFERENCES = "answers"
 CLINICAL = "clinical"
 # What stands before the text in a column.

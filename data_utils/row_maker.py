@@ -6,8 +6,15 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_utils.images import ImagePolicy, encode_file, hash_pixels, open_verified
-from data_utils.layouts import IMAGE, Layout, Record
+from data_utils.box_rows import reduced
+from data_utils.images import (
+    ImagePolicy,
+    encode_file,
+    hash_pixels,
+    open_verified,
+    stored_size,
+)
+from data_utils.layouts import IMAGE, LABELS, Layout, Record
 from data_utils.splits import text_key
 from data_utils.writer import RejectedItem
 
@@ -19,6 +26,7 @@ class RowMaker:
         self._layout, self._policy = layout, policy
         self._hashes: dict[Path, str] = {}
         self._unreadable: dict[Path, str] = {}
+        self._sizes: dict[Path, tuple[int, int]] = {}
 
     def key(self, record: Record) -> str:
         """Equal for records that are the same row; "" for a picture that cannot be read."""
@@ -41,11 +49,16 @@ class RowMaker:
             if record.image in self._unreadable:
                 raise RejectedItem(str(record.image), self._unreadable[record.image])
             cells[IMAGE] = encode_file(record.image, self._policy)
+            if LABELS in cells:
+                old, new = self._sizes[record.image], stored_size(cells[IMAGE])
+                cells[LABELS] = reduced(cells[LABELS], old, new)
         return [cells[column] for column in self._layout.columns]
 
     def _hash(self, path: Path) -> str:
         try:
-            return hash_pixels(open_verified(path, self._policy))
+            image = open_verified(path, self._policy)
+            self._sizes[path] = image.size
+            return hash_pixels(image)
         except RejectedItem as rejected:
             self._unreadable[path] = rejected.reason
             return ""

@@ -35,6 +35,7 @@ DATA_UTILS_MAY = (
     "text",
     "phantoms",
     "data.answers",
+    "data.boxes",
     "data.errors",
     "data.image",
     "data.tsv",
