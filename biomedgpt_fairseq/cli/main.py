@@ -12,7 +12,8 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
-# Name -> help.  Module biomedgpt_fairseq.cli.NAME has add_arguments(parser) and run(args) -> int.
+# Name -> help.  Module biomedgpt_fairseq.cli.NAME has add_arguments(parser) and run(args) -> int;
+# a hyphen of the name is an underscore there.
 SUBCOMMANDS: dict[str, str] = {
     "doctor": "tell what is installed, what is missing, and what to do",
     "evaluate": "run a checkpoint on a TSV file: predictions, metrics, report",
@@ -20,6 +21,7 @@ SUBCOMMANDS: dict[str, str] = {
     "infill": "fill gaps of texts and pictures with a pretrained model",
     "vocab": "download, train or describe a vocabulary",
     "phantoms": "make synthetic images and tables to try everything with",
+    "image-codes": "turn pictures into image codes, preview them, train a small tokenizer",
 }
 USER_ERROR = 2
 
@@ -59,7 +61,7 @@ def build_parser(chosen: str | None) -> argparse.ArgumentParser:
 
 
 def _module(name: str) -> Any:
-    return importlib.import_module(f"biomedgpt_fairseq.cli.{name}")
+    return importlib.import_module(f"biomedgpt_fairseq.cli.{name.replace('-', '_')}")
 
 
 def _sentence(text: str) -> str:

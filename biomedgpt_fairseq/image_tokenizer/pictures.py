@@ -34,9 +34,13 @@ def resized(picture: Image.Image, size: int, rule: ResizeRule = "both_sides") ->
 
 def picture_to_pixels(picture: Image.Image) -> Tensor:
     """Picture of any mode -> (3, H, W) float32 in [-1, 1]."""
-    values = to_pixels(picture.convert("RGB")).float()
-    # Two roundings, as in the original, so that codes are the same to the bit of their input.
-    return values.div_(255).mul_(2).sub_(1)
+    return bytes_to_pixels(to_pixels(picture.convert("RGB")))
+
+
+def bytes_to_pixels(values: Tensor) -> Tensor:
+    """uint8 of any shape -> float32 in [-1, 1]."""
+    # Two steps with a rounding each, as in the original: pixels are equal to the bit.
+    return values.float().div_(255).mul_(2).sub_(1)
 
 
 def pixels_to_bytes(pixels: Tensor) -> Tensor:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -27,6 +29,7 @@ UNUSED = ("loss.",)
 """Prefixes of what only the training of published files needed: perceptual loss, discriminator."""
 
 _WRAPPER = "state_dict"
+_TRAINER = "pytorch_lightning.callbacks."
 _GUMBEL_KEY = "quantize.proj.weight"
 
 
@@ -73,11 +76,12 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             content = safetensors.torch.load_file(path)
         else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            with _callbacks_ignored(path):
+                content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise ValueError(
             f"{path}: the file holds more than weights and was not read ({_first_line(error)}); "
-            "save its entry 'state_dict' alone"
+            "it needs to be saved again with its entry 'state_dict' alone"
         ) from None
     except (SafetensorError, RuntimeError, EOFError, LookupError, ValueError) as error:
         raise ValueError(
@@ -94,6 +98,20 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         dropped = len(content) - len(kept)
         logger.info("%s: %d tensors of the training loss (loss.*) are not used", path, dropped)
     return kept
+
+
+class _Ignored:
+    """Stands for a class of the trainer that wrote the file."""
+
+
+def _callbacks_ignored(path: Path) -> AbstractContextManager[Any]:
+    """Let the reader pass over the trainer's callbacks, whose states published files may keep."""
+    try:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        allow = torch.serialization.safe_globals
+    except (AttributeError, ValueError, RuntimeError):  # torch < 2.6; not a zip file
+        return nullcontext()
+    return allow([(_Ignored, name) for name in names if name.startswith(_TRAINER)])
 
 
 def _first_line(error: Exception) -> str:
