@@ -23,6 +23,8 @@ from biomedgpt_fairseq.fairseq_robustness import (
     evaluate_wordings,
     read_attributes,
 )
+from biomedgpt_fairseq.report.box_drawing import draw_boxes
+from biomedgpt_fairseq.report.box_scoring import task_boxes
 from biomedgpt_fairseq.report.examples import picture_uri, select_examples
 from biomedgpt_fairseq.report.model import ReportData, Row, ShownExample
 from biomedgpt_fairseq.report.paraphrases import Paraphrases
@@ -225,7 +227,14 @@ def _show(
         if example.image is not None and example.image_is_real:
             image = picture_uri(example.image, task.image_mean, task.image_std)
         source = task.tokenizer.decode(example.source.tolist()).strip()
-        shown.append(ShownExample(rows[index], source, image))
+        drawing = None
+        if image is not None and example.image_size is not None:
+            pair = [
+                task_boxes(task.scored_as, rows[index].gold),
+                task_boxes(task.scored_as, rows[index].answer, scored=True),
+            ]
+            drawing = draw_boxes(*pair, example.image_size)
+        shown.append(ShownExample(rows[index], source, image, drawing))
     return shown
 
 

@@ -20,7 +20,7 @@ from biomedgpt_fairseq.phantoms.rows import (
     make_corpus_line,
 )
 
-TASKS = ("classify", "vqa", "caption", "summary", "nli", "pretrain", "detection")
+TASKS = ("classify", "vqa", "caption", "summary", "nli", "pretrain", "detection", "grounding")
 # Splits are far apart in one endless sequence of cases, so that they can grow without meeting.
 FIRST_ROW = {"train": 0, "valid": 1_000_000_000, "test": 2_000_000_000}
 # Not the cases of the main file: an infilled or boxed image would then be seen captioned too.

@@ -115,6 +115,14 @@ def make_detection_row(options: RowOptions, row: int) -> list[str]:
     return [f"phantom_{row}", png_base64(case.image), "&&".join(labels)]
 
 
+def make_grounding_row(options: RowOptions, row: int) -> list[str]:
+    """Id, image, the name of a finding, its box: the text alone does not tell where it is."""
+    case = make_case(options.seed, row, options.side, _WITH_FINDINGS)
+    asked = int(row_rng(options.seed, row, WISH_STREAM).integers(len(case.boxes)))
+    text, box = case.scene.findings[asked].kind, _corners(case.boxes[asked])
+    return [f"phantom_{row}", png_base64(case.image), text, box]
+
+
 def make_pretrain_row(options: RowOptions, row: int) -> list[str]:
     """Id, image, caption, question, references, objects, data set, type of the row."""
     kind = MAIN_KINDS[balanced_choice(options.seed, row, len(MAIN_KINDS))]
@@ -192,6 +200,7 @@ LAYOUTS: dict[str, Layout] = {
     "nli": Layout(("sentence1", "sentence2", "label", "clinical"), make_nli_row),
     "pretrain": Layout(PRETRAIN_COLUMNS, make_pretrain_row),
     "detection": Layout(("id", "image", "labels"), make_detection_row),
+    "grounding": Layout(("id", "image", "text", "box"), make_grounding_row),
     "text": Layout(("id", "text"), make_text_row),
     "infill": Layout(("id", "image", "codes"), make_infill_row),
 }

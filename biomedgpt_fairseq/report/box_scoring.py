@@ -26,6 +26,13 @@ def located(cell: str, scored: bool = False) -> Located:
     return Located(corners, [box.name for box in boxes], scores)
 
 
+def task_boxes(task: str, cell: str, scored: bool = False) -> Located:
+    """Boxes of an answer, or of a gold text, of a task; the region of a text has no name."""
+    if task == "detection":
+        return located(cell, scored)
+    return Located(np.array([parse_corners(cell)]), [""], np.ones(1))
+
+
 def object_f1(answer: str, gold: str) -> float:
     """F1 of the boxes of an answer at IoU 0.5."""
     return picture_f1(located(answer, scored=True), located(gold))

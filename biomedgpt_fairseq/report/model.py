@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from biomedgpt_fairseq.metrics.classification import Reliability
 
 if TYPE_CHECKING:
+    from biomedgpt_fairseq.report.box_drawing import Drawing
     from biomedgpt_fairseq.report.paraphrases import Paraphrases
     from biomedgpt_fairseq.report.subgroups import Breakdown
 
@@ -92,6 +93,8 @@ class ShownExample:
     source: str
     image: str | None
     """The picture as a data URI."""
+    boxes: Drawing | None = None
+    """What is drawn over the picture, which has its own width and height again."""
 
 
 @dataclass(frozen=True)

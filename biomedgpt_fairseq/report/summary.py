@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,10 @@ from biomedgpt_fairseq.report.scored import Predicted, Scored
 from biomedgpt_fairseq.report.text_scoring import score_texts
 
 FREE_TEXT_TASKS = frozenset({"caption", "gigaword"})
-BOX_TASKS = {"detection": score_objects, "visual_grounding": score_regions}
+BOX_TASKS: dict[str, Callable[[Sequence[Predicted]], Scored]] = {
+    "detection": score_objects,
+    "visual_grounding": score_regions,
+}
 MAX_LABELS = 12
 OTHER = "other answers"
 

@@ -20,6 +20,7 @@ WIDTHS = {
     "nli": 4,
     "pretrain": 8,
     "detection": 3,
+    "grounding": 4,
 }
 
 
@@ -118,6 +119,15 @@ def test_detection_boxes_lie_in_the_image(tmp_path: Path) -> None:
             x0, y0, x1, y1, category = map(int, numbers)
             assert 0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height
             assert 1 <= category <= 6 and name
+
+
+def test_grounding_asks_for_the_box_of_a_finding(tmp_path: Path) -> None:
+    boxes = {
+        row[0]: row[2] for row in TsvReader(str(write("detection", tmp_path / "d") / "train.tsv"))
+    }
+    for row_id, _, text, box in TsvReader(str(write("grounding", tmp_path / "g") / "train.tsv")):
+        labels = [label.split(",", 5) for label in boxes[row_id].split("&&")]
+        assert box in {",".join(parts[:4]) for parts in labels if parts[5] == text}
 
 
 def test_pretraining_has_all_kinds_of_rows_and_its_side_files(tmp_path: Path) -> None:
