@@ -21,6 +21,7 @@ SUBCOMMANDS: dict[str, str] = {
     "infill": "fill gaps of texts and pictures with a pretrained model",
     "vocab": "download, train or describe a vocabulary",
     "phantoms": "make synthetic images and tables to try everything with",
+    "submit": "run a script or any other line as a job of a Slurm cluster",
     "image-codes": "turn pictures into image codes, preview them, train a small tokenizer",
 }
 USER_ERROR = 2
