@@ -25,9 +25,9 @@ class TrainingOptions:
 
     crop: int = 64
     """Side in pixels of the squares it is trained on, a multiple of the factor."""
-    steps: int = 1500
-    batch_size: int = 16
-    learning_rate: float = 2e-3
+    steps: int = 2400
+    batch_size: int = 8
+    learning_rate: float = 3e-3
     commitment: float = 0.25
     """Weight of pulling vectors to their codes, beta of arXiv:1711.00937."""
     seed: int = 1
