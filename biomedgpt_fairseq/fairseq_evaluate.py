@@ -229,11 +229,9 @@ def _show(
         source = task.tokenizer.decode(example.source.tolist()).strip()
         drawing = None
         if image is not None and example.image_size is not None:
-            pair = [
-                task_boxes(task.scored_as, rows[index].gold),
-                task_boxes(task.scored_as, rows[index].answer, scored=True),
-            ]
-            drawing = draw_boxes(*pair, example.image_size)
+            gold = task_boxes(task.scored_as, rows[index].gold)
+            found = task_boxes(task.scored_as, rows[index].answer, scored=True)
+            drawing = draw_boxes(gold, found, example.image_size)
         shown.append(ShownExample(rows[index], source, image, drawing))
     return shown
 

@@ -63,12 +63,13 @@ class BoxGrammar(Processor):
         if rows.parent is None or self.bins is None:
             self.bins, self.nodes = torch.zeros_like(token), torch.zeros_like(token)
             return
-        bins, nodes = self.bins[rows.parent], self.nodes[rows.parent]
         first, last = self.rules.bins
         is_bin = (token >= first) & (token <= last)
+        bins, nodes = self.bins[rows.parent], self.nodes[rows.parent]
         self.bins = torch.where(is_bin, bins % 4 + 1, bins)
         if self.rules.names is not None:
-            self.nodes = torch.where(is_bin, 0, self.rules.names.advance(nodes, token))
+            nodes = self.rules.names.advance(nodes, token)
+        self.nodes = torch.where(is_bin, 0, nodes)
 
     def columns(self, rows: Rows) -> Tensor:
         """Specials, the tokens that names may go on with, and bins if some row may take one."""
