@@ -4,92 +4,31 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator, MutableMapping
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from fairseq.data.iterators import CountingIterator, EpochBatchIterator
 from torch.utils.data import DataLoader
 
 from biomedgpt_fairseq.data.collate import Batch, PackedBatch
+from biomedgpt_fairseq.data.fairseq_batches import BatchOptions, EpochBatches
 from biomedgpt_fairseq.data.fairseq_dataset import EpochDataset
 from biomedgpt_fairseq.data.memory import Recycler
 from biomedgpt_fairseq.data.transport import SharedSlots
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class BatchOptions:
-    """Size of batches, this process' share of them, and how they are loaded.
-
-    skip_remainder: leave out the last rows, so that all batches of all shards are full.
-    prefetch: batches that each worker prepares ahead.
-    """
-
-    batch_size: int
-    num_shards: int = 1
-    shard_id: int = 0
-    skip_remainder: bool = False
-    num_workers: int = 0
-    prefetch: int = 2
-
-
-class EpochBatches:
-    """Batch sampler: keys of the items of this shard's batches in one epoch.
-
-    Global batch g holds rows g*size .. (g+1)*size of the epoch's order and belongs to shard
-    g % num_shards, so that step s of n shards covers the same rows as n steps of one.
-    All shards have the same number of batches; where rows run out a batch is empty.
-    """
-
-    def __init__(self, dataset: EpochDataset, options: BatchOptions) -> None:
-        self.dataset = dataset
-        self.options = options
-        self.start_epoch(1, 0)
-
-    def start_epoch(self, epoch: int, offset: int) -> None:
-        """Next iteration: this epoch without its first batches."""
-        # Evaluation is the same in every epoch.
-        self.epoch = epoch if self.dataset.shuffle else 1
-        self.offset = offset
-
-    @property
-    def per_epoch(self) -> int:
-        """Batches of this shard in a whole epoch."""
-        rows, size, shards = len(self.dataset), self.options.batch_size, self.options.num_shards
-        if self.options.skip_remainder:
-            return rows // (size * shards)
-        return -(-rows // (size * shards))
-
-    def __len__(self) -> int:
-        return max(self.per_epoch - self.offset, 0)
-
-    def __iter__(self) -> Iterator[list[Any]]:
-        # Bound here: a later start_epoch must not change an iteration that has begun.
-        epoch, order = self.epoch, self.dataset.order(self.epoch)
-        return (self._batch(epoch, order, i) for i in range(self.offset, self.per_epoch))
-
-    def first(self) -> list[Any]:
-        """The first batch of the epoch, whatever the shard."""
-        order = self.dataset.order(self.epoch)
-        return self._keys(self.epoch, order[: self.options.batch_size])
-
-    def _batch(self, epoch: int, order: np.ndarray, number: int) -> list[Any]:
-        size = self.options.batch_size
-        start = (number * self.options.num_shards + self.options.shard_id) * size
-        return self._keys(epoch, order[start : start + size])
-
-    def _keys(self, epoch: int, indices: np.ndarray) -> list[Any]:
-        return [self.dataset.key(epoch, int(index)) for index in indices]
+# Seconds for which a worker serves on after SIGTERM.
+_GRACE = 60
 
 
 class RowBatchIterator(EpochBatchIterator):  # type: ignore[misc]
     """fairseq's epoch iterator over a dataset of rows, in the dataset's own order.
 
-    The same state as stock's (epoch and batches done), so runs resume in the middle of an epoch.
+    Its state has the rows that all shards have done together, next to stock's batches of one of
+    them, so runs resume in the middle of an epoch with any number of shards and any batch size.
     One DataLoader serves all epochs.  Stock's shuffling of batches is off.
     """
 
@@ -110,6 +49,7 @@ class RowBatchIterator(EpochBatchIterator):  # type: ignore[misc]
         )
         self.batches.start_epoch(self.epoch, 0)
         self.dataloader: DataLoader[Any] | None = None
+        self._first_row = self._first_step = self._resumed_row = 0
         self._first_batch: Batch | dict[str, Any] | None = None
 
     @classmethod
@@ -172,15 +112,55 @@ class RowBatchIterator(EpochBatchIterator):  # type: ignore[misc]
                 logger.warning("%s: %d %s so far", self.dataset.place(0)[0], count, what)
         return super().next_epoch_itr(shuffle, fix_batches_to_gpus, set_dataset_epoch)
 
+    @property
+    def rows_in_epoch(self) -> int:
+        """Rows of the current epoch that were taken, by all shards together."""
+        counter = self._cur_epoch_itr or self._next_epoch_itr
+        if counter is None:
+            return 0
+        rows = self._first_row + (counter.n - self._first_step) * self.batches.rows_per_step
+        return min(int(rows), len(self.dataset))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Stock's state, `rows_in_epoch`, and `rows_per_step` to tell whether shards changed."""
+        state: dict[str, Any] = super().state_dict()
+        rows = self.rows_in_epoch if state["iterations_in_epoch"] else 0
+        return {**state, "rows_in_epoch": rows, "rows_per_step": self.batches.rows_per_step}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on at a state, which may come from stock fairseq or from other shards."""
+        per_step, done = self.batches.rows_per_step, state_dict.get("iterations_in_epoch", 0)
+        self._resumed_row = state_dict.get("rows_in_epoch", done * per_step)
+        if state_dict.get("rows_per_step", per_step) != per_step:
+            logger.info(
+                "epoch %d goes on after %d of its rows with %d rows a step instead of %d",
+                state_dict["epoch"],
+                self._resumed_row,
+                per_step,
+                state_dict["rows_per_step"],
+            )
+        super().load_state_dict(state_dict)
+
     def _get_iterator_for_epoch(
         self, epoch: int, shuffle: bool, fix_batches_to_gpus: bool = False, offset: int = 0
     ) -> CountingIterator | None:
-        self.batches.start_epoch(epoch, offset)
+        self._first_row = self._resumed_row if offset > 0 else 0
+        # Where steps had another size, the steps before this one are counted in the present size.
+        self._first_step = self._first_row // self.batches.rows_per_step
+        self.batches.start_epoch(epoch, self._first_row)
         if offset > 0 and len(self.batches) == 0:
             return None
         if self.dataloader is None:
             self.dataloader = self._build_loader()
-        return CountingIterator(_Unpacked(self.dataloader), start=offset)
+        return CountingIterator(_Unpacked(self.dataloader), start=self._first_step)
+
+    def close(self) -> None:
+        """End the workers."""
+        workers = getattr(self.dataloader, "_iterator", None)
+        if workers is not None and self.num_workers > 0:
+            # Otherwise the exit of the program waits for them one by one.
+            workers._shutdown_workers()
+        self.dataloader = None
 
     def _build_loader(self) -> DataLoader[Any]:
         workers = self.num_workers
@@ -193,9 +173,18 @@ class RowBatchIterator(EpochBatchIterator):  # type: ignore[misc]
             collate_fn=SharedSlots(self.dataset.pack, self.batches.options.prefetch),
             num_workers=workers,
             pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_outlive_sigterm,
             persistent_workers=workers > 0,
             prefetch_factor=self.batches.options.prefetch if workers > 0 else None,
         )
+
+
+def _outlive_sigterm(worker: int) -> None:
+    """Serve on for a while after SIGTERM.
+
+    A cluster sends it to all processes of a job; the trainer needs batches until it has saved.
+    """
+    signal.signal(signal.SIGTERM, lambda number, frame: None if signal.alarm(_GRACE) else None)
 
 
 class _Unpacked:

@@ -5,6 +5,7 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "fairseq.checkpoint_utils": ("atomic_save", "quoting"),
     "fairseq.data.data_utils": ("numpy_aliases",),
     "fairseq.data.huffman.huffman_coder": ("huffman",),
+    "fairseq.data.iterators": ("grouped_batches",),
     "fairseq.data.language_pair_dataset": ("numpy_aliases",),
     "fairseq.data.token_block_dataset": ("numpy_aliases",),
     "fairseq.dataclass.configs": ("dataclass_hash",),

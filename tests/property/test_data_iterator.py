@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("fairseq")
+
+from fairseq.data.iterators import GroupedIterator
 
 from biomedgpt_fairseq.data.examples import Example
 from biomedgpt_fairseq.data.fairseq_dataset import RowDataset
@@ -65,13 +69,81 @@ def test_resumed_run_goes_on_where_it_was(
             batches = first.next_epoch_itr()
         seen += ids([next(batches)])
     state = first.state_dict()
-    assert set(state) == {"version", "epoch", "iterations_in_epoch", "shuffle"}
+    assert state.keys() >= {"version", "epoch", "iterations_in_epoch", "shuffle"}
 
     second = iterator(num_rows, size, shards, shard)
     second.load_state_dict(state)
     while len(seen) < len(expected):
         seen += ids(second.next_epoch_itr())
     assert seen == expected
+
+
+class Job:
+    """A run over some processes, with batches grouped into updates as the trainer does."""
+
+    def __init__(self, num_rows: int, size: int, shards: int, group: int) -> None:
+        self.shards = [iterator(num_rows, size, shards, shard) for shard in range(shards)]
+        self.group = group
+
+    def load(self, state: dict[str, Any]) -> None:
+        for shard in self.shards:
+            shard.load_state_dict(state)
+
+    def train(self, updates: int) -> tuple[list[str], int]:
+        """Rows of so many updates, or of the rest of the epoch; and the updates that were made."""
+        groups = [GroupedIterator(s.next_epoch_itr(), self.group) for s in self.shards]
+        rows: list[str] = []
+        for done in range(updates):
+            if not groups[0].has_next():
+                return rows, done
+            batches = zip(*(next(group) for group in groups), strict=True)
+            rows += [row for step in batches for batch in ids(step) for row in batch]
+        return rows, updates
+
+    def state(self) -> dict[str, Any]:
+        states = [shard.state_dict() for shard in self.shards]
+        assert all(state == states[0] for state in states)
+        return states[0]
+
+
+LAYOUT = st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(1, 3))
+
+
+@settings(deadline=None, max_examples=150)
+@given(num_rows=SIZES, legs=st.lists(st.tuples(LAYOUT, st.integers(1, 4)), min_size=2, max_size=6))
+def test_each_row_comes_once_however_often_the_processes_change(
+    num_rows: int, legs: list[tuple[tuple[int, int, int], int]]
+) -> None:
+    seen: list[str] = []
+    state: dict[str, Any] | None = None
+    for layout, updates in [*legs, ((1, 1, 1), 2 * num_rows)]:
+        job = Job(num_rows, *layout)
+        if state is not None:
+            job.load(state)
+        seen += job.train(updates)[0]
+        state = job.state()
+        if state["iterations_in_epoch"] == 0:
+            break
+    assert state is not None and state["epoch"] == 2
+    assert seen == [str(i) for i in epoch_order(num_rows, 5, 1).tolist()]
+
+
+def test_state_without_rows_counts_batches_of_the_present_shards() -> None:
+    second = iterator(20, 2, shards=2, shard=1)
+    second.load_state_dict({"version": 2, "epoch": 1, "iterations_in_epoch": 3, "shuffle": False})
+    order = [str(i) for i in epoch_order(20, 5, 1).tolist()]
+    assert ids(second.next_epoch_itr()) == [order[14:16], order[18:20]]
+
+
+def test_remainder_of_a_resumed_epoch_is_not_lost_when_it_is_less_than_a_step() -> None:
+    rows = RowDataset(list(range(10)), build, pad=1, seed=5, shuffle=True)
+    first = RowBatchIterator(rows, BatchOptions(2, skip_remainder=True))
+    batches = first.next_epoch_itr()
+    for _ in range(4):
+        next(batches)
+    wide = RowBatchIterator(rows, BatchOptions(2, 3, 0, skip_remainder=True))
+    wide.load_state_dict(first.state_dict())
+    assert ids(wide.next_epoch_itr()) == [[str(i) for i in epoch_order(10, 5, 1).tolist()[8:]]]
 
 
 @given(st.integers(0, 200), st.integers(-5, 2**64), st.integers(0, 100))
