@@ -16,6 +16,7 @@ from typing import Any, Dict, Optional
 from fairseq import checkpoint_utils
 from fairseq.file_io import PathManager
 
+from biomedgpt_fairseq import fairseq_interruption
 from biomedgpt_fairseq.fairseq_recovery import recover_last
 from biomedgpt_fairseq.optim.warmup_ratio import plan_schedule
 
@@ -57,6 +58,7 @@ def with_restore_rules(stock: Callable[..., Any]) -> Callable[..., Any]:
         with averaged_weights(trainer, resuming=last is not None):
             extra_state, epoch_itr = stock(cfg, trainer, **passthrough_args)
         plan_schedule(trainer, epoch_itr)
+        fairseq_interruption.install(trainer)
         return extra_state, epoch_itr
 
     load_checkpoint.follows_restore_rules = True  # type: ignore[attr-defined]

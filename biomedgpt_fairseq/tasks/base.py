@@ -11,6 +11,7 @@ from torch import Tensor
 from biomedgpt_fairseq.criterions.label_smoothed import parse_range
 from biomedgpt_fairseq.decoding.box_grammar import BoxRules
 from biomedgpt_fairseq.decoding.fairseq_generator import BeamGenerator, build_generator
+from biomedgpt_fairseq.fairseq_interruption import StopRequest
 from biomedgpt_fairseq.tasks.input_form import InputForm
 from biomedgpt_fairseq.tasks.options import TaskOptions
 from biomedgpt_fairseq.tasks.rows import RowsTask
@@ -47,6 +48,7 @@ class BiomedTask(RowsTask):
     def __init__(self, cfg: TaskOptions, tokenizer: Tokenizer) -> None:
         super().__init__(cfg, tokenizer)
         self._prompted: Optional[BeamGenerator] = None
+        self.stop = StopRequest()
 
     def train_step(
         self,
@@ -67,7 +69,13 @@ class BiomedTask(RowsTask):
             loss = loss * 0
         with torch.autograd.profiler.record_function("backward"):
             optimizer.backward(loss)
+        self.stop.report(log)
         return loss, sample_size, log
+
+    def reduce_metrics(self, logging_outputs: List[Dict[str, Any]], criterion: Any) -> None:
+        """Log what the criterion makes of the sums over all workers."""
+        super().reduce_metrics(logging_outputs, criterion)
+        self.stop.agree(logging_outputs)
 
     def valid_step(
         self, sample: Any, model: Any, criterion: Any, ema_model: Any = None, **extra: Any

@@ -1,5 +1,7 @@
 """A run that was stopped goes on as if it had not been."""
 
+import logging
+import os
 import shutil
 import signal
 import subprocess
@@ -97,6 +99,37 @@ def test_missing_restore_file_is_an_error(corpus, tmp_path):
     command = _noisy(corpus, tmp_path, "--restore-file", str(tmp_path / "absent.pt"))
     with pytest.raises(FileNotFoundError, match=r"--restore-file .*absent\.pt does not exist"):
         train_here(command)
+
+
+class _SignalAtUpdate(logging.Handler):
+    """Sends this process a signal when an update is logged."""
+
+    def __init__(self, number, update):
+        super().__init__()
+        self.number, self.text = number, f"num_updates={update},"
+
+    def emit(self, record):
+        if record.name == "train_inner" and self.text in record.getMessage():
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize(
+    ("number", "update"), [(signal.SIGUSR1, 5), (signal.SIGTERM, 3)], ids=["within", "at_the_end"]
+)
+def test_signal_ends_the_run_with_a_checkpoint_of_the_next_update(
+    corpus, unbroken, tmp_path, number, update
+):
+    handler = _SignalAtUpdate(number, update)
+    logging.getLogger().addHandler(handler)
+    try:
+        with pytest.raises(SystemExit) as stopped:
+            train_here(_noisy(corpus, tmp_path))
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert stopped.value.code == 75
+    assert num_updates(read_checkpoint(tmp_path / "checkpoint_last.pt")) == update + 1
+    train_here(_noisy(corpus, tmp_path))
+    _assert_same_run(tmp_path, unbroken, first=1)
 
 
 @pytest.mark.slow
