@@ -10,6 +10,7 @@ from fairseq.dataclass import FairseqDataclass
 from omegaconf import II
 from torch import Tensor
 
+from biomedgpt_fairseq.criterions.network import run_network
 from biomedgpt_fairseq.criterions.reduction import reduce_losses
 from biomedgpt_fairseq.losses.label_smoothing import (
     LossConfig,
@@ -20,6 +21,7 @@ from biomedgpt_fairseq.losses.label_smoothing import (
     smoothed_loss,
     window_columns,
 )
+from biomedgpt_fairseq.losses.logits import Logits, select_columns, width
 from biomedgpt_fairseq.losses.token_losses import AllowedIds, count_correct
 
 Sample = Dict[str, Any]
@@ -138,7 +140,7 @@ class LabelSmoothedCriterion(FairseqCriterion):
         net_input, copies = sample["net_input"], 1
         if rdrop:
             net_input, copies = _doubled(net_input), 2
-        logits = model(**net_input)[0].flatten(0, 1)  # (copies*B*L, V)
+        logits = run_network(model, net_input)  # (copies*B*L, V)
         tokens = self._counted_tokens(sample)
         if rdrop:
             tokens = _twice(tokens, sample["target"].numel())
@@ -191,15 +193,15 @@ class LabelSmoothedCriterion(FairseqCriterion):
             confidence = confidence.reshape(-1)[rows // target.size(1)]
         return CountedTokens(rows, target.flatten()[rows], allowed, confidence)
 
-    def _windowed(self, logits: Tensor, tokens: CountedTokens) -> tuple[Tensor, CountedTokens]:
+    def _windowed(self, logits: Logits, tokens: CountedTokens) -> tuple[Logits, CountedTokens]:
         """Logits and tokens under --constraint-range: a smaller vocabulary, or smaller sets."""
         if self.window is None:
             return logits, tokens
-        columns = window_columns(*self.window, logits.size(1), logits.device)
+        columns = window_columns(*self.window, width(logits), tokens.rows.device)
         if tokens.allowed is not None:
             return logits, tokens._replace(allowed=tokens.allowed.among(columns))
         target = columns_of(tokens.target, columns)
-        return logits.index_select(1, columns), tokens._replace(target=target)
+        return select_columns(logits, columns), tokens._replace(target=target)
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: List[Log]) -> None:

@@ -12,8 +12,10 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from biomedgpt_fairseq.criterions.label_smoothed import parse_range
+from biomedgpt_fairseq.criterions.network import run_network
 from biomedgpt_fairseq.criterions.reduction import Log, total
 from biomedgpt_fairseq.losses.label_smoothing import columns_of, select_tokens, window_columns
+from biomedgpt_fairseq.losses.logits import select_columns, width
 from biomedgpt_fairseq.losses.self_critical import leave_one_out, self_critical_loss
 from biomedgpt_fairseq.metrics.frequencies import Frequencies, read_frequencies
 from biomedgpt_fairseq.text.normalize import normalize_caption
@@ -77,13 +79,13 @@ class ScstCriterion(FairseqCriterion):
         }
         start = torch.full_like(samples.tokens[:, :1], self.bos)
         net_input["prev_output_tokens"] = torch.cat([start, samples.tokens[:, :-1]], dim=1)
-        logits = model(**net_input)[0].flatten(0, 1)  # (N*T, V)
+        logits = run_network(model, net_input)  # (N*T, V)
         rows = select_tokens(samples.tokens, self.padding_idx, self.cfg.ignore_prefix_size)
         target = samples.tokens.flatten()[rows]
         reward = leave_one_out(samples.scores, samples.counts)[rows // samples.tokens.size(1)]
         if self.window is not None:
-            columns = window_columns(*self.window, logits.size(1), logits.device)
-            logits, target = logits.index_select(1, columns), columns_of(target, columns)
+            columns = window_columns(*self.window, width(logits), rows.device)
+            logits, target = select_columns(logits, columns), columns_of(target, columns)
         loss = self_critical_loss(logits, rows, target, reward)
         size = samples.tokens.size(0) if self.cfg.sentence_avg else rows.numel()
         log: Log = {

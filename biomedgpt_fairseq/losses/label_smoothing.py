@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from biomedgpt_fairseq.losses.encouraging import encouraging_sum
+from biomedgpt_fairseq.losses.logits import Logits, select_rows, width
 from biomedgpt_fairseq.losses.token_losses import (
     AllowedIds,
     TokenLosses,
@@ -132,7 +133,7 @@ def symmetric_divergence(first: Tensor, second: Tensor) -> Tensor:
 
 
 def smoothed_loss(
-    logits: Tensor,
+    logits: Logits,
     rows: Tensor,
     target: Tensor,
     config: LossConfig,
@@ -146,9 +147,10 @@ def smoothed_loss(
     is a second pass over the first half.
     """
     if allowed is None:
-        tokens = full_losses(logits, rows, target)
+        lprobs, tokens = None, full_losses(logits, rows, target)
     else:
-        tokens = allowed_losses(logits, rows, target, allowed)
+        lprobs = allowed_log_probs(logits, rows, allowed)  # (M,)
+        tokens = allowed_losses(lprobs, target, allowed)
     if confidence is not None:
         weight = confidence.float()
         tokens = TokenLosses(tokens.nll * weight, tokens.smooth * weight, tokens.support)
@@ -163,32 +165,35 @@ def smoothed_loss(
     loss = losses.sum()
     every = None
     if mirrored or (config.log_end is not None and config.label_smoothing > 0):
-        every = _kept_log_probs(logits, rows, kept, allowed, confidence)
+        if lprobs is None or allowed is None:
+            every = _kept_log_probs(logits, rows, kept, confidence)
+        else:
+            every = _kept_pairs(lprobs, rows, kept, allowed, confidence)
     if config.rdrop_alpha is not None and every is not None:
         first, second = every.chunk(2)
         loss = loss + config.rdrop_alpha * symmetric_divergence(first, second) / 2
     if config.log_end is not None:
-        smoothing, vocabulary = config.label_smoothing, logits.size(1)
+        smoothing, vocabulary = config.label_smoothing, width(logits)
         loss = loss + encouraging_sum(-nll, every, smoothing, vocabulary, config.log_end)
     return LossSums(loss, nll.sum(), kept.numel())
 
 
 def _kept_log_probs(
-    logits: Tensor,
-    rows: Tensor,
-    kept: Tensor,
-    allowed: AllowedIds | None,
-    confidence: Tensor | None,
+    logits: Logits, rows: Tensor, kept: Tensor, confidence: Tensor | None
 ) -> Tensor:
-    """Log-probabilities of the kept tokens: (K, V), or those of the allowed pairs only (M,).
+    """Log-probabilities of all ids for the kept tokens: (K, V)."""
+    lprobs = torch.log_softmax(select_rows(logits, rows[kept]).float(), dim=1)
+    return lprobs if confidence is None else lprobs * confidence[kept, None].float()
+
+
+def _kept_pairs(
+    lprobs: Tensor, rows: Tensor, kept: Tensor, allowed: AllowedIds, confidence: Tensor | None
+) -> Tensor:
+    """Log-probabilities (M,) of the allowed pairs, without those of dropped tokens.
 
     Impossible ids are absent, so that no divergence is NaN.
     """
-    if allowed is None:
-        lprobs = torch.log_softmax(logits[rows[kept]].float(), dim=1)  # (K, V)
-        return lprobs if confidence is None else lprobs * confidence[kept, None].float()
     is_kept = torch.zeros_like(rows, dtype=torch.bool).index_fill_(0, kept, True)
-    lprobs = allowed_log_probs(logits, rows, allowed)  # (M,)
     if confidence is not None:
         lprobs = lprobs * confidence[allowed.token].float()
     return lprobs[is_kept[allowed.token]]

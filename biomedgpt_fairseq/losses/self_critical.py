@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from biomedgpt_fairseq.losses.logits import Logits
 from biomedgpt_fairseq.losses.token_losses import full_losses
 
 
@@ -24,7 +25,7 @@ def leave_one_out(scores: Tensor, counts: Sequence[int]) -> Tensor:
     return torch.cat(parts)
 
 
-def self_critical_loss(logits: Tensor, rows: Tensor, target: Tensor, reward: Tensor) -> Tensor:
+def self_critical_loss(logits: Logits, rows: Tensor, target: Tensor, reward: Tensor) -> Tensor:
     """-sum of reward * log p of the sampled tokens.
 
     logits: (R, V).  rows: (M,) rows that count.  target, reward: (M,).  Returns () float32.

@@ -10,6 +10,15 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from biomedgpt_fairseq.losses.logits import (
+    Logits,
+    Unprojected,
+    detached,
+    select_pairs,
+    select_rows,
+    width,
+)
+
 # About 64 MiB of float32: large enough for the device, small beside the logits themselves.
 CHUNK_ELEMENTS = 2**24
 
@@ -43,38 +52,56 @@ class AllowedIds(NamedTuple):
 
 
 class _FullSupport(torch.autograd.Function):
-    """nll and smooth over all V ids; the gradient is written straight into one (R, V) tensor.
+    """nll and smooth over all V ids; float32 logits exist for one chunk of counted rows at a time.
 
     Original: log-softmax of every row, pads included, then several (N, V) float32 intermediates.
-    Here float32 values exist for one chunk of counted rows at a time.
+    Here backward makes the logits again, if they are to be made from features, and writes the
+    gradient straight into the tensors that it belongs to.
     """
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, rows: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        vocabulary = logits.size(1)
-        lse = torch.empty(rows.numel(), dtype=torch.float32, device=logits.device)
+    def forward(
+        ctx: Any, values: Tensor, weight: Tensor | None, rows: Tensor, target: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        logits = values if weight is None else Unprojected(values, weight)
+        vocabulary = width(logits)
+        lse = torch.empty(rows.numel(), dtype=torch.float32, device=values.device)
         picked, total = torch.empty_like(lse), torch.empty_like(lse)
         for part in _chunks(rows.numel(), vocabulary):
-            x = logits[rows[part]].float()  # (chunk, V)
+            x = select_rows(logits, rows[part]).float()  # (chunk, V)
             lse[part] = x.logsumexp(1)
             picked[part] = x.gather(1, target[part, None]).squeeze(1)
             total[part] = x.sum(1)
-        ctx.save_for_backward(logits, rows, target, lse)
+        ctx.save_for_backward(values, weight, rows, target, lse)
         return lse - picked, lse * vocabulary - total
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, nll_grad: Tensor, smooth_grad: Tensor) -> tuple[Tensor, None, None]:
-        logits, rows, target, lse = ctx.saved_tensors
-        vocabulary = logits.size(1)
-        grad = torch.zeros_like(logits)
+    def backward(
+        ctx: Any, nll_grad: Tensor, smooth_grad: Tensor
+    ) -> tuple[Tensor, Tensor | None, None, None]:
+        values, weight, rows, target, lse = ctx.saved_tensors
+        logits = values if weight is None else Unprojected(values, weight)
+        vocabulary = width(logits)
+        grad, weight_grad = torch.zeros_like(values), None
         for part in _chunks(rows.numel(), vocabulary):
             to_nll, to_smooth = nll_grad[part, None], smooth_grad[part, None]
-            x = logits[rows[part]].float().sub_(lse[part, None]).exp_()  # probabilities
+            # A selection of rows is a copy, whose memory serves for all that follows.
+            x = select_rows(logits, rows[part]).float().sub_(lse[part, None]).exp_()
             x = x.mul_(to_nll + vocabulary * to_smooth).sub_(to_smooth)
-            x.scatter_add_(1, target[part, None], -to_nll)
-            grad[rows[part]] = x.to(grad.dtype)
-        return grad, None, None
+            x = x.scatter_add_(1, target[part, None], -to_nll).to(values.dtype)
+            if weight is None:
+                grad[rows[part]] = x
+                continue
+            grad[rows[part]] = x @ weight
+            if ctx.needs_input_grad[1]:
+                # Half precision would lose what later chunks add.
+                exact = torch.promote_types(weight.dtype, torch.float32)
+                piece = (x.t() @ values[rows[part]]).to(exact)
+                weight_grad = piece if weight_grad is None else weight_grad.add_(piece)
+        if weight_grad is not None:
+            weight_grad = weight_grad.to(values.dtype)
+        return grad, weight_grad, None, None
 
 
 def _chunks(count: int, width: int) -> list[slice]:
@@ -83,24 +110,22 @@ def _chunks(count: int, width: int) -> list[slice]:
     return [slice(start, start + step) for start in range(0, count, step)]
 
 
-def full_losses(logits: Tensor, rows: Tensor, target: Tensor) -> TokenLosses:
+def full_losses(logits: Logits, rows: Tensor, target: Tensor) -> TokenLosses:
     """Losses when every id is possible.
 
     logits: (R, V).  rows: (N,) int64, the rows that count, each once.  target: (N,) int64.
     """
-    nll, smooth = _FullSupport.apply(logits, rows, target)  # type: ignore[no-untyped-call]
-    return TokenLosses(nll, smooth, torch.full_like(nll, logits.size(1)))
+    values, weight = logits if isinstance(logits, Unprojected) else (logits, None)
+    nll, smooth = _FullSupport.apply(values, weight, rows, target)  # type: ignore[no-untyped-call]
+    return TokenLosses(nll, smooth, torch.full_like(nll, width(logits)))
 
 
-def allowed_losses(
-    logits: Tensor, rows: Tensor, target: Tensor, allowed: AllowedIds
-) -> TokenLosses:
+def allowed_losses(lprobs: Tensor, target: Tensor, allowed: AllowedIds) -> TokenLosses:
     """Losses when each token has its own set of possible ids, over which it is normalised.
 
-    Only the M allowed logits are read, so memory grows with the answer set, not with V.
+    lprobs: (M,) of `allowed_log_probs`, so memory grows with the answer set, not with V.
     Raises ValueError if a target is not among its allowed ids: its loss would be infinite.
     """
-    lprobs = allowed_log_probs(logits, rows, allowed)  # (M,)
     is_target = allowed.ids == target[allowed.token]
     found = _sum_by_token(is_target.float(), allowed)
     if not bool((found == 1).all()):
@@ -133,25 +158,23 @@ def _by_token(values: Tensor, kind: str, allowed: AllowedIds) -> Tensor:
     return reduced
 
 
-def allowed_log_probs(logits: Tensor, rows: Tensor, allowed: AllowedIds) -> Tensor:
+def allowed_log_probs(logits: Logits, rows: Tensor, allowed: AllowedIds) -> Tensor:
     """Log-probability of each allowed pair, normalised inside its token.  Returns (M,) float32."""
-    flat = rows[allowed.token] * logits.size(1) + allowed.ids
-    # A flat index_select has a cheap backward (index_add); logits[rows, ids] would sort instead.
-    values = logits.reshape(-1).index_select(0, flat).float()
+    values = select_pairs(logits, rows[allowed.token], allowed.ids).float()
     shifted = values - _max_by_token(values.detach(), allowed)[allowed.token]
     return shifted - _sum_by_token(shifted.exp(), allowed).log()[allowed.token]
 
 
 def count_correct(
-    logits: Tensor, rows: Tensor, target: Tensor, allowed: AllowedIds | None
+    logits: Logits, rows: Tensor, target: Tensor, allowed: AllowedIds | None
 ) -> Tensor:
     """Number of tokens whose target is the most probable possible id.  Returns () int64."""
-    logits = logits.detach()
+    logits = detached(logits)
     if allowed is not None:
         lprobs = allowed_log_probs(logits, rows, allowed)
         is_target = allowed.ids == target[allowed.token]
         return (lprobs[is_target] == _max_by_token(lprobs, allowed)).sum()
-    correct = torch.zeros((), dtype=torch.int64, device=logits.device)
-    for part in _chunks(rows.numel(), logits.size(1)):
-        correct += (logits[rows[part]].argmax(1) == target[part]).sum()
+    correct = torch.zeros((), dtype=torch.int64, device=rows.device)
+    for part in _chunks(rows.numel(), width(logits)):
+        correct += (select_rows(logits, rows[part]).argmax(1) == target[part]).sum()
     return correct

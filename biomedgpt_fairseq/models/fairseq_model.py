@@ -95,7 +95,8 @@ class UnifyTransformerModel(UnifiedTransformer, BaseFairseqModel):  # type: igno
         classification_head_name: Optional[str] = None,
         **inputs: Any,
     ) -> Tuple[Tensor, Dict[str, Any]]:
-        """Logits (B, T, V), or (B, classes) of a head, and {"inner_states": (T, B, D) each}."""
+        """Logits (B, T, V), or (B, classes) of a head, and {"inner_states": (T, B, D) each};
+        features (B, T, D) instead of logits with features_only."""
         if classification_head_name is not None:
             return self._classify(classification_head_name, src_tokens, prev_output_tokens, inputs)
         logits, extra = super().forward(src_tokens, src_lengths, prev_output_tokens, **inputs)

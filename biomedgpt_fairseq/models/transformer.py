@@ -48,17 +48,25 @@ class UnifiedTransformer(nn.Module):
         src_lengths: Tensor | None = None,
         prev_output_tokens: Tensor | None = None,
         code_masks: Tensor | None = None,
+        features_only: bool = False,
         **inputs: Any,
     ) -> tuple[Tensor, dict[str, Any]]:
         """Logits (B, T, V) and {"inner_states": input and output of each decoder layer}.
 
         inputs: those of `Encoder.encode`.  src_lengths: not needed, padding tells it.
+        features_only: give (B, T, D) instead, whose products with `output_weight` are the logits.
         """
         if prev_output_tokens is None:
             raise ValueError("prev_output_tokens is missing")
         encoder_out = self.encoder.encode(src_tokens, **inputs)
         features, states = self.decoder.decode(prev_output_tokens, encoder_out, code_masks)
-        return self.decoder.output_projection(features), {"inner_states": states}
+        extra = {"inner_states": states}
+        return (features if features_only else self.decoder.output_projection(features)), extra
+
+    @property
+    def output_weight(self) -> Tensor:
+        """The output matrix: (V, D)."""
+        return self.decoder.output_projection.weight
 
     def encode(self, net_input: Mapping[str, Any]) -> EncoderOutput:
         """Run the encoder on the part of a batch's net_input that concerns it."""
@@ -93,7 +101,7 @@ class UnifiedTransformer(nn.Module):
 
     def output_rows(self, ids: Tensor) -> Tensor:
         """Rows of the output matrix: (M,) -> (M, D)."""
-        return self.decoder.output_projection.weight[ids]
+        return self.output_weight[ids]
 
     def start_decoding(
         self, net_input: Mapping[str, Any], max_length: int, code_mask: bool = False

@@ -259,3 +259,43 @@ def test_reduction_of_pairs_logs_both_means():
 def test_perplexity_uses_nats_and_does_not_overflow():
     assert perplexity(1.0) == 2.72
     assert perplexity(1e4) == math.inf
+
+
+class FeaturesNetwork(torch.nn.Module):
+    """A network that can tell its output matrix."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(6)
+        self.table = torch.nn.Parameter(torch.randn(VOCABULARY, 4, generator=generator))
+        self.output_weight = torch.nn.Parameter(torch.randn(VOCABULARY, 4, generator=generator))
+        self.asked: list[bool] = []
+
+    def forward(self, prev_output_tokens, features_only=False, **others):
+        self.asked.append(features_only)
+        features = self.table[prev_output_tokens]
+        return (features if features_only else features @ self.output_weight.t()), {}
+
+
+def test_network_with_an_output_matrix_is_asked_for_features():
+    model, criterion, sample = (
+        FeaturesNetwork(),
+        make_criterion(report_accuracy=True),
+        make_sample(),
+    )
+    loss, _, log = criterion(model, sample)
+    logits_only = torch.nn.Module()
+    logits_only.forward = lambda **inputs: model(**inputs)
+    want, _, expected = criterion(logits_only, sample)
+    torch.testing.assert_close(loss, want)
+    assert model.asked == [True, False] and log["n_correct"] == expected["n_correct"]
+
+
+def test_autocast_makes_the_logits_in_its_type():
+    model, criterion = FeaturesNetwork(), make_criterion()
+    want = criterion(model, make_sample())[0]
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = criterion(model, make_sample())[0]
+    loss.backward()
+    assert loss.dtype == torch.float32 and model.output_weight.grad.dtype == torch.float32
+    torch.testing.assert_close(loss, want, rtol=0.05, atol=0.05)

@@ -192,7 +192,8 @@ def test_batch_without_a_known_answer_has_no_closed_loss():
     logits = torch.randn(4, 7, requires_grad=True)
     none = torch.zeros(0, dtype=torch.int64)
     allowed = token_losses.AllowedIds(none, none, none)
-    losses = token_losses.allowed_losses(logits, none, none, allowed)
+    lprobs = token_losses.allowed_log_probs(logits, none, allowed)
+    losses = token_losses.allowed_losses(lprobs, none, allowed)
     (losses.nll.sum() + losses.smooth.sum()).backward()
     assert losses.nll.shape == (0,) and logits.grad is not None and not logits.grad.any()
     assert count_correct(logits, none, none, allowed) == 0

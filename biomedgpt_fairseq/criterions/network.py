@@ -1,0 +1,25 @@
+"""What a criterion asks of the network."""
+
+from typing import Any, Dict
+
+import torch
+from torch import Tensor
+
+from biomedgpt_fairseq.losses.logits import Logits, Unprojected
+
+
+def run_network(model: Any, net_input: Dict[str, Any]) -> Logits:
+    """Logits of a batch, (B*L, V): unprojected if the network can tell its output matrix.
+
+    Through a forward call in either case, on which distributed wrappers rely.
+    """
+    weight = getattr(model, "output_weight", None)
+    if not isinstance(weight, Tensor):
+        logits: Tensor = model(**net_input)[0]
+        return logits.flatten(0, 1)
+    features: Tensor = model(**net_input, features_only=True)[0].flatten(0, 1)
+    if torch.is_autocast_enabled(features.device.type):
+        # The product would take place in this type; so its gradient does, too.
+        narrow = torch.get_autocast_dtype(features.device.type)
+        features, weight = features.to(narrow), weight.to(narrow)
+    return Unprojected(features, weight)
