@@ -81,6 +81,8 @@ TEXT_CLASSIFY = Layout(
     balance="label",
     optional=("text2",),
 )
+TEXT = Layout("unify_task", ("id", "text"), same=("text",))
+PICTURE = Layout("unify_task", ("id", IMAGE), same=(IMAGE,))
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,11 @@ def classified_text(
 ) -> Record:
     """One text, or two, with a class; the second may be empty."""
     return Record(item, {"text1": texts[0], "text2": texts[1], "label": label}, split, group)
+
+
+def plain_text(item: str, text: object, split: str = "", group: str = "") -> Record:
+    """A text for pretraining; its row id is made by the program."""
+    return Record(item, {"text": text}, split, group)
 
 
 def as_texts(record: Record, layout: Layout) -> tuple[Record, str]:

@@ -21,10 +21,7 @@ from data_utils.writer import RejectedItem
 
 def read(args: argparse.Namespace) -> Items:
     """All reports that have both sections."""
-    splits: dict[str, str] = {}
-    if args.split_list is not None:
-        rows = read_csv(args.split_list, ("study_id", "split"))
-        splits = {row["study_id"]: split_name(row["split"]) for row in rows}
+    splits = read_splits(args.split_list)
     for path in sorted(args.source.rglob("s*.txt")):
         study, patient = path.stem.removeprefix("s"), path.parent.name
         if splits and study not in splits:
@@ -34,11 +31,20 @@ def read(args: argparse.Namespace) -> Items:
             yield report_summary(study, stream.read(), splits.get(study, ""), patient)
 
 
-def _add_arguments(parser: argparse.ArgumentParser) -> None:
+def read_splits(table: Path | None) -> dict[str, str]:
+    """Study -> split, of the official table; nothing without one."""
+    if table is None:
+        return {}
+    rows = read_csv(table, ("study_id", "split"))
+    return {row["study_id"]: split_name(row["split"]) for row in rows}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """--split-list."""
     parser.add_argument("--split-list", type=Path, help="mimic-cxr-2.0.0-split.csv, or .csv.gz")
 
 
-CONVERTER = Converter("mimic_cxr", __doc__, SUMMARY, read, _add_arguments)
+CONVERTER = Converter("mimic_cxr", __doc__, SUMMARY, read, add_arguments)
 
 if __name__ == "__main__":
     sys.exit(CONVERTER.main())

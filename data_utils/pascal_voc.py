@@ -13,7 +13,7 @@ _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 class Annotation(NamedTuple):
     """File name of a picture, as the annotation has it ("" if it has none), and its objects: a name
-    and the corners x0, y0, x1, y1 in pixels, unchecked.
+    and the corners x0, y0, x1, y1 in pixels from 0, of which x1 and y1 lie behind the object.
     """
 
     picture: str
@@ -40,5 +40,6 @@ def read_annotation(path: Path) -> Annotation:
             ) from None
         if not name:
             raise ValueError(f"{path}: object {number} has no name")
-        objects.append((name, (x0, y0, x1, y1)))
+        # In files: from 1, with the last pixel.  Objects that are one pixel wide or high are slips.
+        objects.append((name, (x0 - 1, y0 - 1, x1 - (x1 == x0), y1 - (y1 == y0))))
     return Annotation(root.findtext("filename", "").strip(), objects)

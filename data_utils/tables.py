@@ -30,7 +30,7 @@ def open_text(path: Path) -> Iterator[io.TextIOBase]:
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
     try:
-        with _open_binary(path) as raw:
+        with open_binary(path) as raw:
             yield io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
     except UnicodeDecodeError as error:
         raise ValueError(
@@ -41,12 +41,13 @@ def open_text(path: Path) -> Iterator[io.TextIOBase]:
         raise ValueError(f"{path}: damaged gzip file: {error}") from error
 
 
-def _open_binary(path: Path) -> BinaryIO:
+def open_binary(path: Path) -> BinaryIO:
+    """The bytes of a file, unpacked when its name ends in .gz."""
     return cast(BinaryIO, gzip.open(path) if path.suffix == ".gz" else path.open("rb"))
 
 
 def _first_bad_line(path: Path) -> int:
-    with _open_binary(path) as raw:
+    with open_binary(path) as raw:
         for number, line in enumerate(raw, start=1):
             try:
                 line.decode("utf-8")
