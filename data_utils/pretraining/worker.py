@@ -108,10 +108,12 @@ def write_shard(job: Job, output: Path, shard: Shard) -> Card:
     for split, writer in writers.items():
         target = output / shard.name(split, "tsv")
         target.unlink(missing_ok=True)
-        if writer.rows:
+        if writer.rows:  # an empty file is none that training could read
             files[target.name] = {"split": split, "rows": writer.rows, **file_facts(writer.path)}
             writer.path.replace(target)
     card = {**facts, **counts, "files": files}
+    if shard.count == 1 and not files:
+        raise ValueError(f"no item gives a row; rejected: {card['rejected']}")
     write_json(card_path, card)
     for left in output.glob(f"{pattern}.*"):  # of this worker, and of those that were killed
         shutil.rmtree(left, ignore_errors=True)
@@ -132,15 +134,17 @@ def read_card(path: Path) -> Card:
     return card
 
 
-def faults(card: Card, folder: Path) -> list[str]:
+def faults(card: Card, folder: Path, by_checksum: bool = True) -> list[str]:
     """What is wrong with the files of a card: missing, or not what was written."""
     found = []
     for name, fact in card["files"].items():
         path = folder / name
         if not path.is_file():
             found.append(f"{name} is missing")
-        elif any(fact[key] != value for key, value in file_facts(path).items()):
-            found.append(f"{name} is not the file that was written: its checksum differs")
+        elif path.stat().st_size != fact["bytes"]:
+            found.append(f"{name} has {path.stat().st_size} bytes, not {fact['bytes']}")
+        elif by_checksum and file_facts(path)["sha256"] != fact["sha256"]:
+            found.append(f"{name} is not what was written: its checksum differs")
     return found
 
 
