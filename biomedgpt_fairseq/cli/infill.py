@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from biomedgpt_fairseq.cli.evaluate import add_checkpoint_arguments, load_request, placement
 
 if TYPE_CHECKING:
     # fairseq takes seconds to import: not for --help.
-    from biomedgpt_fairseq.fairseq_infill import InfillRequest, TextRow
+    from biomedgpt_fairseq.fairseq_infill import Infiller, InfillRequest, TextRow
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,20 +24,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--text", action="append", metavar="TEXT", help="text with <mask> at its gaps"
     )
     what.add_argument("--texts", metavar="TSV", help="rows of a text, or of an id and a text")
+    what.add_argument(
+        "--image",
+        metavar="PATH",
+        help="picture, folder of pictures, or .tsv of id, picture and, if known, codes",
+    )
     parser.add_argument(
         "--mask-ratio", type=float, metavar="P", help="mask this share of the words, as in training"
     )
     parser.add_argument("--nbest", type=int, default=1, metavar="N", help="fillings of each row")
+    parser.add_argument(
+        "--image-tokenizer", metavar="FILE", help="makes pixels of codes: the one of the data"
+    )
+    parser.add_argument("--results-path", metavar="DIR", help="folder for the report on pictures")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print a JSON line per row, return 0."""
     from biomedgpt_fairseq.fairseq_infill import Infiller
 
+    if args.image is None and (args.image_tokenizer or args.results_path):
+        raise ValueError("--image-tokenizer and --results-path go with --image")
+    if args.image is not None and args.mask_ratio is not None:
+        raise ValueError("--mask-ratio is for texts: of pictures, the middle is masked")
     infiller = Infiller(_request(args))
-    for record in infiller.fill_texts(_text_rows(args)):
+    fill = _fill_pictures if args.image is not None else _fill_texts
+    for record in fill(args, infiller):
         print(json.dumps(record, ensure_ascii=False), flush=True)
     return 0
+
+
+def _fill_texts(args: argparse.Namespace, infiller: Infiller) -> Iterator[dict[str, Any]]:
+    return infiller.fill_texts(_text_rows(args))
+
+
+def _fill_pictures(args: argparse.Namespace, infiller: Infiller) -> Iterator[dict[str, Any]]:
+    from biomedgpt_fairseq.fairseq_infill_pictures import PictureInfilling, read_pictures
+    from biomedgpt_fairseq.image_tokenizer.tokenizer import load_image_tokenizer
+
+    tokenizer = args.image_tokenizer and load_image_tokenizer(args.image_tokenizer)
+    filling = PictureInfilling(infiller, tokenizer or None)
+    path = Path(args.image)
+    rows = read_pictures(path, args.selected_cols, infiller.options, infiller.vocab.num_codes)
+    yield from filling.fill(rows)
+    if args.results_path is not None:
+        filling.write(Path(args.results_path), f"Infilling of {path.name}")
 
 
 def _request(args: argparse.Namespace) -> InfillRequest:

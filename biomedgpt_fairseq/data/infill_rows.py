@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from PIL import Image
 from torch import Tensor
 
 from biomedgpt_fairseq.data.composition import Example
@@ -66,12 +67,7 @@ def make_image_examples(
     composer = Composer(row_id, tools, options, rng)
     numbers = parse_codes(codes, options.num_codes_per_image, composer.vocab.num_codes)
     picture = load_image(cell, tools.source)
-    side = options.side
-    if picture.size != (side, side):
-        raise BadRow(
-            f"expected a picture of {side} x {side} pixels, twice --code-image-size, "
-            f"found {picture.width} x {picture.height}"
-        )
+    check_side(picture, options.side)
     return Examples([image_example(composer, tools.scale(to_pixels(picture)), numbers)])
 
 
@@ -104,6 +100,17 @@ def image_example(composer: Composer, image: Tensor, codes: list[int]) -> Exampl
     example.image = without_middle(image)
     example.is_code = True
     return example
+
+
+def check_side(picture: Image.Image, side: int) -> None:
+    """Raises BadRow for a picture of another size than side x side: codes of its middle would be
+    those of another part.
+    """
+    if picture.size != (side, side):
+        raise BadRow(
+            f"expected a picture of {side} x {side} pixels, twice --code-image-size, "
+            f"found {picture.width} x {picture.height}"
+        )
 
 
 def parse_codes(cell: str, count: int, num_codes: int) -> list[int]:

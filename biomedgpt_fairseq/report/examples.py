@@ -34,7 +34,12 @@ def picture_uri(image: Tensor, mean: Sequence[float], std: Sequence[float]) -> s
     shift = torch.tensor(mean, device=image.device).view(3, 1, 1)
     scale = torch.tensor(std, device=image.device).view(3, 1, 1)
     pixels = ((image.float() * scale + shift).clamp(0, 1) * 255).round().to(torch.uint8)
-    picture = Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())  # (R, R, 3)
+    return png_uri(Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy()))  # (R, R, 3)
+
+
+def png_uri(picture: Image.Image) -> str:
+    """PNG data URI of a picture, at most MAX_SIDE pixels wide and high."""
+    picture = picture.copy()
     picture.thumbnail((MAX_SIDE, MAX_SIDE))
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG", optimize=True)
