@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from biomedgpt_fairseq.config import ModelConfig
+from biomedgpt_fairseq.models.bias import LayerBias
+from biomedgpt_fairseq.models.lean_attention import lean_attention
 from biomedgpt_fairseq.models.positions import position_scale, split_heads
 
 
@@ -44,19 +46,27 @@ class Cross(NamedTuple):
 def attend(
     query: Tensor,
     keys_values: KeyValue,
-    bias: Tensor,
+    bias: Tensor | LayerBias,
     padding: Tensor | None = None,
     scale: float = 1.0,
     dropout: float = 0.0,
+    head_scale: Tensor | None = None,
 ) -> Tensor:
-    """Softmax in float32 of query . key * scale + bias, times the values.
+    """Softmax in float32 of query . key * scale + bias, times the values and a factor per head.
 
     query: (N, H, T, h); keys, values: (B, H, S, h) with N a multiple of B: rows of one sample are
     adjacent and share its keys.  bias: (1, B or N, H, T, S), -inf where a pair must not meet.
-    padding: (B, S) bool, True for keys that no query may see.  Returns (N, H, T, h).
+    padding: (B, S) bool, True for keys that no query may see.  head_scale: (H,).
+    Returns (N, H, T, h).
     """
     keys, values = keys_values
     rows, samples = query.size(0), keys.size(0)
+    shared_bias = bias.shared if isinstance(bias, LayerBias) else bias
+    if rows == samples and not dropout and not _fused(query, keys, shared_bias):
+        layer_bias = bias if isinstance(bias, LayerBias) else LayerBias(bias)
+        return lean_attention(query, keys, values, layer_bias, padding, scale, head_scale)
+    if isinstance(bias, LayerBias):
+        bias = bias.dense()
     if rows != samples:
         # The rows of a sample become more queries of it: its keys are read once, never copied.
         shared = rows // samples
@@ -78,13 +88,13 @@ def attend(
         length = context.size(2) // shared
         context = context.view(samples, -1, shared, length, context.size(3))
         context = context.transpose(1, 2).flatten(0, 1)
-    return context
+    return context if head_scale is None else context * head_scale[:, None, None]
 
 
 def _fused(query: Tensor, keys: Tensor, bias: Tensor) -> bool:
     """Whether a fused kernel serves.
 
-    On a CPU none gives the bias its gradient; the fall-back keeps more for backward than our own.
+    On a CPU none gives the bias its gradient; the fall-back keeps more for backward than ours.
     """
     if query.is_cuda:
         return True
@@ -100,7 +110,7 @@ def _attend_plainly(
     scale: float,
     dropout: float,
 ) -> Tensor:
-    """The same in separate steps; of the (B, H, T, S) tensors only the softmax is kept."""
+    """The same in separate steps, for dropout and for rows that share keys, in training."""
     scores = (query * scale) @ keys_values.keys.transpose(-1, -2)
     scores += bias
     if padding is not None:
@@ -137,11 +147,13 @@ class MultiheadAttention(nn.Module):
         )
 
     def forward(
-        self, query: Tensor, keys_values: KeyValue, bias: Tensor, padding: Tensor | None = None
+        self,
+        query: Tensor,
+        keys_values: KeyValue,
+        bias: Tensor | LayerBias,
+        padding: Tensor | None = None,
     ) -> Tensor:
         """query (N, H, T, h) and the rest as `attend` wants it -> (N, T, D)."""
         dropout = self.dropout if self.training else 0.0
-        context = attend(query, keys_values, bias, padding, self.scale, dropout)
-        if self.c_attn is not None:
-            context = context * self.c_attn[:, None, None]
+        context = attend(query, keys_values, bias, padding, self.scale, dropout, self.c_attn)
         return self.out_proj(context.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]

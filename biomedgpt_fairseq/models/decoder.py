@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from biomedgpt_fairseq.config import ModelConfig
 from biomedgpt_fairseq.models import positions
 from biomedgpt_fairseq.models.attention import Cross, KeyValue
+from biomedgpt_fairseq.models.bias import Block, LayerBias
 from biomedgpt_fairseq.models.drop_path import spaced_rates
 from biomedgpt_fairseq.models.encoder import EncoderOutput
 from biomedgpt_fairseq.models.layers import DecoderLayer
@@ -129,6 +130,10 @@ class Decoder(nn.Module):
         prefix: KeyValue | None,
     ) -> Tensor:
         layer, length = self.layers[index], x.size(1)
+        start = bias.size(3) - length
+        if code_masks is None:
+            block = Block(*self._table(index, False, length, x.device), 0, start)
+            return layer(x, LayerBias(bias, (block,)), cross, extender(prefix))  # type: ignore[no-any-return]
         relative = self._by_kind(
             [
                 positions.relative_bias(*self._table(index, code, length, x.device))
@@ -136,8 +141,7 @@ class Decoder(nn.Module):
             ],
             code_masks,
         )
-        prompt_length = bias.size(3) - length
-        bias = bias + widen(relative, prompt_length)
+        bias = bias + widen(relative, start)
         return layer(x, bias, cross, extender(prefix))  # type: ignore[no-any-return]
 
     # Text and image codes differ in their positions and in one layer norm.

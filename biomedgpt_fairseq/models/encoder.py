@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from biomedgpt_fairseq.config import PATCH_STRIDE, ModelConfig
 from biomedgpt_fairseq.models import positions
 from biomedgpt_fairseq.models.attention import KeyValue
+from biomedgpt_fairseq.models.bias import Block, LayerBias
 from biomedgpt_fairseq.models.drop_path import spaced_rates
 from biomedgpt_fairseq.models.layers import EncoderLayer
 from biomedgpt_fairseq.models.ops import layer_norm
@@ -197,26 +198,25 @@ class Encoder(nn.Module):
         patches: Patches | None,
         prefix: KeyValue | None,
     ) -> Tensor:
-        bias = self._layer_bias(index, bias, x.size(1), patches)
-        return self.layers[index](x, bias, padding, extender(prefix))  # type: ignore[no-any-return]
+        layer_bias = self._layer_bias(index, bias, x.size(1), patches)
+        return self.layers[index](x, layer_bias, padding, extender(prefix))  # type: ignore[no-any-return]
 
-    def _layer_bias(self, index: int, bias: Tensor, length: int, patches: Patches | None) -> Tensor:
-        """Absolute bias (1 or B, H, S, n+S) plus this layer's tables, which tell nothing about
+    def _layer_bias(
+        self, index: int, bias: Tensor, length: int, patches: Patches | None
+    ) -> LayerBias:
+        """Absolute bias (1 or B, H, S, n+S) with this layer's tables, which tell nothing about
         text-to-image pairs."""
-        num_patches = 0 if patches is None else patches.content.size(1)
-        bias = bias.clone()
+        count = 0 if patches is None else patches.content.size(1)
+        start = bias.size(3) - length
         buckets = positions.token_buckets(
-            length - num_patches, self.config.token_bucket_size, bias.device
+            length - count, self.config.token_bucket_size, bias.device
         )
-        table = self.token_rel_pos_table_list[index].weight
-        text = bias[:, :, num_patches:, bias.size(3) - length + num_patches :]
-        text += positions.relative_bias(table, buckets)  # type: ignore[arg-type]
+        table: Any = self.token_rel_pos_table_list[index].weight
+        blocks = [Block(table, buckets, count, start + count)]
         if patches is not None:
             table = self.image_rel_pos_table_list[index].weight
-            start = bias.size(3) - length
-            image = bias[:, :, :num_patches, start : start + num_patches]
-            image += positions.relative_bias(table, patches.buckets)  # type: ignore[arg-type]
-        return bias
+            blocks.append(Block(table, patches.buckets, 0, start))
+        return LayerBias(bias, tuple(blocks))
 
 
 def draw_patches(batch: int, available: int, wanted: int, device: torch.device) -> Tensor:

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from biomedgpt_fairseq.config import ModelConfig
 from biomedgpt_fairseq.models.attention import Cross, KeyValue, MultiheadAttention
+from biomedgpt_fairseq.models.bias import LayerBias
 from biomedgpt_fairseq.models.drop_path import DropPath
+from biomedgpt_fairseq.models.lean_feed_forward import lean_feed_forward
 from biomedgpt_fairseq.models.ops import layer_norm
 
 Extend = Callable[[KeyValue], KeyValue]
@@ -51,8 +53,11 @@ class _Layer(nn.Module):
 
     def feed_forward(self, x: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, D), residual included."""
-        y = self.activation(self.fc1(self.final_layer_norm(x)))
-        y = self.fc2(self.ffn_layernorm(self.activation_dropout(y)))
+        y = self.fc1(self.final_layer_norm(x))
+        if self.training and self.activation_dropout.p:
+            y = self.fc2(self.ffn_layernorm(self.activation_dropout(self.activation(y))))
+        else:
+            y = lean_feed_forward(y, self.activation, self.ffn_layernorm, self.fc2)
         branch: Tensor = self.drop_path(self.adapter(self.dropout(y)))
         return branch + (x if self.w_resid is None else self.w_resid * x)
 
@@ -75,7 +80,7 @@ class EncoderLayer(_Layer):
         self.final_layer_norm = layer_norm(config.dim)
 
     def forward(
-        self, x: Tensor, bias: Tensor, padding: Tensor | None, extend: Extend = keep
+        self, x: Tensor, bias: Tensor | LayerBias, padding: Tensor | None, extend: Extend = keep
     ) -> Tensor:
         """x (B, S, D), bias (1 or B, H, S, keys), padding (B, keys) bool -> (B, S, D)."""
         y = self.self_attn_layer_norm(x)
@@ -100,7 +105,9 @@ class DecoderLayer(_Layer):
         self.fc2 = nn.Linear(config.ffn_dim, config.dim)
         self.final_layer_norm = layer_norm(config.dim)
 
-    def forward(self, x: Tensor, bias: Tensor, cross: Cross, extend: Extend = keep) -> Tensor:
+    def forward(
+        self, x: Tensor, bias: Tensor | LayerBias, cross: Cross, extend: Extend = keep
+    ) -> Tensor:
         """New positions (N, T, D) -> (N, T, D).
 
         bias: (1 or N, H, T, keys) with -inf for the future; extend: earlier positions, prompt.
