@@ -32,8 +32,10 @@ class FusedAdamW(FairseqOptimizer):
     def __init__(self, cfg: FusedAdamWOptions, params: Iterable[torch.nn.Parameter]) -> None:
         super().__init__(cfg)
         params = list(params)
-        on_gpu = all(param.is_cuda for param in params)
-        self._optimizer = torch.optim.AdamW(params, fused=on_gpu, **self.optimizer_config)
+        has_kernel = all(
+            param.device.type in ("cpu", "cuda") and param.is_floating_point() for param in params
+        )
+        self._optimizer = torch.optim.AdamW(params, fused=has_kernel, **self.optimizer_config)
 
     @property
     def optimizer_config(self) -> Dict[str, Any]:

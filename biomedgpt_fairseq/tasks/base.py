@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from biomedgpt_fairseq.criterions.label_smoothed import parse_range
+from biomedgpt_fairseq.data.memory import keep_freed_memory
 from biomedgpt_fairseq.decoding.box_grammar import BoxRules
 from biomedgpt_fairseq.decoding.fairseq_generator import BeamGenerator, build_generator
 from biomedgpt_fairseq.fairseq_interruption import StopRequest
@@ -49,6 +50,12 @@ class BiomedTask(RowsTask):
         super().__init__(cfg, tokenizer)
         self._prompted: Optional[BeamGenerator] = None
         self.stop = StopRequest()
+
+    def begin_epoch(self, epoch: int, model: Any) -> None:
+        """Hook of the trainer."""
+        super().begin_epoch(epoch, model)
+        if next(model.parameters()).device.type == "cpu":
+            keep_freed_memory()
 
     def train_step(
         self,

@@ -134,6 +134,7 @@ class UnifyTask(BiomedTask):
 
     def begin_epoch(self, epoch: int, model: Any) -> None:
         """Log how often each source will have been seen when the epoch ends."""
+        super().begin_epoch(epoch, model)
         plan = self.dataset(TRAIN).plan
         for name, before, after in zip(
             self._names, plan.passes(epoch - 1), plan.passes(epoch), strict=True

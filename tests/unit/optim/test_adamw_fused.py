@@ -54,3 +54,7 @@ def test_betas_of_the_command_line_are_read():
     assert FusedAdamW(
         make_options(adam_betas="[0.8, 0.9]"), [make_parameter()]
     ).supports_flat_params
+
+
+def test_a_cpu_has_the_kernel_too():
+    assert FusedAdamW(make_options(), [make_parameter()])._optimizer.defaults["fused"]
