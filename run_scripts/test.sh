@@ -15,7 +15,7 @@ check() {
   echo "== $*" | cut -c-100
   "$@" || { local code=$?; [ "$status" -ne 0 ] || status=$code; }
 }
-mapfile -t scripts < <(find benchmarks run_scripts .ci -type f \( -name '*.sh' -o -name run \) | sort)
+mapfile -t scripts < <(find benchmarks run_scripts tests .ci -type f \( -name '*.sh' -o -name run \) | sort)
 
 check ruff check .
 check ruff format --check .

@@ -45,11 +45,14 @@ class Resources:
             "nodes": self.nodes,
             "ntasks_per_node": 1,
             "time": self.minutes,
-            "signal_delay_s": self.grace,
             "array_parallelism": self.parallel,
             "stderr_to_stdout": True,
-            "setup": [f"export SUBMITIT_PREEMPT_SIGNAL={SIGNAL}"],
-            "additional_parameters": {"requeue": True, **self.more},
+            "setup": [f"export SUBMITIT_PREEMPT_SIGNAL={SIGNAL}"],  # its own default is USR2
+            "additional_parameters": {
+                "requeue": True,
+                "signal": f"{SIGNAL}@{self.grace}",
+                **self.more,
+            },
         }
         if self.gpus:
             found["gpus_per_node"] = self.gpus
@@ -152,8 +155,6 @@ def _last_event(folder: Path, job: str) -> str:
 
 
 def _import_submitit() -> Any:
-    # Read when it is imported, here and in the job.
-    os.environ["SUBMITIT_PREEMPT_SIGNAL"] = SIGNAL
     try:
         import submitit
     except ModuleNotFoundError as error:
