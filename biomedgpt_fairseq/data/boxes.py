@@ -38,7 +38,10 @@ def checked_boxes(boxes: Boxes, size: tuple[int, int]) -> Boxes:
         if x1 <= x0 or y1 <= y0:
             raise BadRow(f"box {shown} has no area: x0 < x1 and y0 < y1 must hold")
         if min(x0, y0) < -_ROUNDING or x1 > width + _ROUNDING or y1 > height + _ROUNDING:
-            raise BadRow(f"box {shown} lies outside of the picture of {width} x {height} pixels")
+            raise BadRow(
+                f"box {shown} lies outside of the picture of {width} x {height} pixels; corners "
+                "are in pixels of the stored picture"
+            )
     inside = clip_boxes(boxes, size)
     if not has_area(inside).all():
         raise BadRow(f"a box lies outside of the picture of {width} x {height} pixels")

@@ -37,7 +37,7 @@ def make_text_examples(
     row_id, text = columns(row, TEXT_COLUMNS, "--text-selected-cols")
     text = text.strip().lower()
     if not text:
-        raise BadRow("the text is empty")
+        raise BadRow("the text is empty; remove the row, or check --text-selected-cols")
     composer = Composer(row_id, tools, options, rng)
     # As the released models were trained: of long texts, the second half of the head.
     tokens = composer.encode(" " + text)[:_READ_TOKENS][-KEPT_TOKENS:]

@@ -11,12 +11,15 @@ import bisect
 import codecs
 import functools
 import itertools
+import logging
 import operator
 import os
 from collections.abc import Iterator, Sequence
 
 from biomedgpt_fairseq.data.errors import BadRow
 from biomedgpt_fairseq.data.tsv_index import load_offsets
+
+logger = logging.getLogger(__name__)
 
 COLUMN_SEPARATOR = "\t"
 ROW_END = "\n"
@@ -43,6 +46,9 @@ class TsvReader:
             raise ValueError(f"expected at least one TSV file, found {paths!r}")
         self._columns = None if selected_cols is None else parse_columns(selected_cols)
         self._shards = [_Shard(path) for path in self.paths]
+        for shard in self._shards:
+            if not shard.ends_with_row_end():
+                logger.warning("%s: the last row has no line end; is the file cut off?", shard.path)
         self._ends = list(itertools.accumulate(len(shard) for shard in self._shards))
         # Without a choice of columns, the first row says how many there are.
         self._width = None if self._columns is not None else self._shards[0].num_columns()
@@ -64,8 +70,8 @@ class TsvReader:
         if len(cells) != width:
             raise shard.error(
                 row,
-                f"expected {width} columns as in the first row, found {len(cells)}; is there a tab "
-                "or a line break inside a text? Replace it with a space",
+                f"expected {width} columns as in the first row, found {len(cells)}; "
+                + shard.reason_of_width(row),
             )
         return cells if columns is None else [cells[column] for column in columns]
 
@@ -152,6 +158,19 @@ class _Shard:
     def num_columns(self, row: int = 0) -> int:
         """Number of columns of a row."""
         return self._row(row).count(_TAB) + 1
+
+    def ends_with_row_end(self) -> bool:
+        """Whether the last row has a line end, as files have that are complete."""
+        # Not by `_read`, which keeps the file open: every process opens its own.
+        with open(self.path, "rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read() == b"\n"
+
+    def reason_of_width(self, row: int) -> str:
+        """What to do about a row of another width than the first."""
+        if row + 1 == len(self) and not self.ends_with_row_end():
+            return "the file is cut off in the middle of this row: copy or write it again"
+        return "is there a tab or a line break inside a text? Replace it with a space"
 
     def error(self, row: int, reason: str) -> BadRow:
         """The error that names this file and the row."""

@@ -80,6 +80,19 @@ def test_missing_shard_is_named_before_training(folder: Path, option: str, cap: 
         make_task(folder, mixture_cap=cap, **{option: files}).load_dataset("train")
 
 
+@pytest.mark.parametrize("kind", ["text", "image", "detection"])
+def test_validation_source_that_is_missing_or_empty_is_named(
+    folder: Path, tmp_path: Path, kind: str
+) -> None:
+    (tmp_path / "nothing.tsv").write_text("", "utf-8")
+    files = f"{folder / kind}.tsv,{folder / 'lost.tsv'}"
+    with pytest.raises(FileNotFoundError, match=r"lost\.tsv: no such file"):
+        make_task(folder, **{f"valid_{kind}_data": files}).load_dataset("valid")
+    with pytest.raises(ValueError, match=r"nothing\.tsv: the file is empty; expected"):
+        empty = {f"valid_{kind}_data": str(tmp_path / "nothing.tsv")}
+        make_task(folder, **empty).load_dataset("valid")
+
+
 @pytest.mark.parametrize("files", ["{nothing},{valid}", "{train},{nothing},{valid}"])
 def test_pairs_without_rows_are_refused(folder: Path, tmp_path: Path, files: str) -> None:
     (tmp_path / "nothing.tsv").write_text("", "utf-8")
@@ -126,6 +139,47 @@ def test_bad_row_names_its_file_and_row(
     iterator = task.get_batch_iterator(task.dataset(split), max_sentences=4)
     with pytest.raises(BadRow, match=rf"rows\.tsv:1: .*{re.escape(reason)}"):
         list(iterator.next_epoch_itr())
+
+
+def visit_all(folder: Path, **options: Any) -> None:
+    task = make_task(folder, **options)
+    task.load_dataset("train")
+    list(task.get_batch_iterator(task.dataset("train"), max_sentences=4).next_epoch_itr())
+
+
+@pytest.mark.parametrize(
+    ("option", "kept", "reason"),
+    [
+        ("data", 0.5, "expected 8 columns .*the file is cut off in the middle of this row"),
+        ("image_data", 0.5, "expected 3 columns .*the file is cut off in the middle of this row"),
+        ("image_data", 0.99, "expected 16 codes, a grid of 4 x 4, found 1[0-5]"),
+        ("detection_data", 0.5, "expected 3 columns .*the file is cut off in the middle"),
+    ],
+)
+def test_shard_that_is_cut_off_in_a_row_names_it(
+    folder: Path, tmp_path: Path, option: str, kept: float, reason: str
+) -> None:
+    name = "train" if option == "data" else option.removesuffix("_data")
+    lines = (folder / f"{name}.tsv").read_bytes().splitlines(keepends=True)[:3]
+    shard = tmp_path / f"{name}_2.tsv"
+    shard.write_bytes(b"".join(lines[:2]) + lines[2][: int(kept * len(lines[2]))])
+    # Of the main files, one an epoch is read.
+    files = f"{shard},{folder / 'valid'}.tsv" if name == "train" else f"{folder / name}.tsv,{shard}"
+    options: dict[str, Any] = {option: files}
+    if name != "train":  # so that every row of it comes in the first epoch
+        options["mixture_cap"] = 1000
+    with pytest.raises(BadRow, match=rf"{name}_2\.tsv:3: .*{reason}"):
+        visit_all(folder, **options)
+
+
+def test_text_shard_that_is_cut_off_is_told_before_training(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shard = tmp_path / "texts.tsv"
+    shard.write_bytes(b"1\twhole\n2\tha")
+    with caplog.at_level(logging.WARNING):
+        make_task(folder, text_data=str(shard)).load_dataset("train")
+    assert f"{shard}: the last row has no line end; is the file cut off?" in caplog.text
 
 
 def test_bad_side_row_names_its_file_or_is_replaced(
