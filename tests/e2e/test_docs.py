@@ -16,6 +16,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 from e2e_commands import ROOT, train_command, train_here
+from infill_look_alikes import make_infill_folder, save_tokenizer
 from PIL import Image
 
 from biomedgpt_fairseq.cli.main import main as biomedgpt
@@ -63,6 +64,15 @@ def choose_task(command: str) -> str:
     return "vqa_gen" if about_answers or "text-columns" in command else "image_classify"
 
 
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory) -> Path:
+    """A folder with what the page on infilling names."""
+    folder = make_infill_folder(tmp_path_factory.mktemp("pretrained"))
+    save_tokenizer(folder / "tokenizer.safetensors")
+    (folder / "text.tsv").rename(folder / "notes.tsv")
+    return folder
+
+
 @pytest.fixture
 def workspace(tmp_path, corpus, checkpoints, request):
     """A folder with the files that the documents name."""
@@ -79,6 +89,10 @@ def workspace(tmp_path, corpus, checkpoints, request):
     for target in ("checkpoint_best.pt", "checkpoints/checkpoint_best.pt"):
         shutil.copy(checkpoints[task], tmp_path / target)
     shutil.copytree(corpus.vocabulary, tmp_path / "vocab_small")
+    if command.startswith("biomedgpt infill"):
+        for file in request.getfixturevalue("pretrained").glob("*.*"):
+            (tmp_path / file.name).unlink(missing_ok=True)
+            (tmp_path / file.name).symlink_to(file)
     rng = np.random.default_rng(3)
     make_pictures(tmp_path, rng)
     arrays = {}

@@ -15,45 +15,24 @@ from PIL import Image
 
 pytest.importorskip("fairseq")
 
+from infill_look_alikes import make_infill_folder, save_tokenizer  # noqa: E402
+
 from biomedgpt_fairseq.cli.main import main as biomedgpt  # noqa: E402
-from biomedgpt_fairseq.image_tokenizer.config import TokenizerConfig  # noqa: E402
-from biomedgpt_fairseq.image_tokenizer.network import VqNetwork  # noqa: E402
 from biomedgpt_fairseq.image_tokenizer.pictures import (  # noqa: E402
     picture_to_pixels,
     pixels_to_picture,
 )
 from biomedgpt_fairseq.image_tokenizer.tokenizer import load_image_tokenizer  # noqa: E402
-from biomedgpt_fairseq.image_tokenizer.weights import save_network  # noqa: E402
-from biomedgpt_fairseq.models.fairseq_model import OfaModel  # noqa: E402
-from biomedgpt_fairseq.text.tokenizer import load_tokenizer  # noqa: E402
-from tests.unit.tasks.unify_phantoms import SIDE, make_folder, png  # noqa: E402
-
-MODEL = {"arch": "ofa_micro", "scale_attn": True, "scale_fc": True, "code_image_size": 32}
+from tests.unit.tasks.unify_phantoms import SIDE, png  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Rows of pretraining and a checkpoint for pictures of 64 pixels with 16 codes."""
-    root = make_folder(tmp_path_factory.mktemp("infill"))
-    torch.manual_seed(1)
-    model = OfaModel.from_options(MODEL, len(load_tokenizer(root / "bpe", 64, 1000).vocab))
-    for value in model.parameters():
-        value.data += 0.2 * torch.randn_like(value)
-    task = {
-        "_name": "unify_task",
-        "bpe_dir": str(root / "bpe"),
-        "code_dict_size": 64,
-        "patch_image_size": 32,
-        "code_image_size": 32,
-        "image_data": str(root / "image.tsv"),
-    }
-    content = {"args": None, "cfg": {"task": task, "model": MODEL}, "model": model.state_dict()}
-    torch.save(content, root / "model.pt")
-    return root
+    return make_infill_folder(tmp_path_factory.mktemp("infill"))
 
 
 def infill(folder: Path, *options: str | Path) -> int:
-    fixed = ["--path", str(folder / "model.pt"), "--cpu"]
+    fixed = ["--path", str(folder / "pretrained.pt"), "--cpu"]
     return biomedgpt(["infill", *fixed, *map(str, options)])
 
 
@@ -139,16 +118,7 @@ def test_options_that_do_not_fit_are_refused(
 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An image tokenizer of 64 codes with random weights."""
-    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.safetensors"
-    return save_tokenizer(path, num_codes=64)
-
-
-def save_tokenizer(path: Path, **sizes: Any) -> Path:
-    torch.manual_seed(2)
-    small = {"code_dim": 4, "latent_channels": 4, "width": 4, "groups": 2, "blocks": 1, **sizes}
-    save_network(path, VqNetwork(TokenizerConfig(**small)), {})
-    return path
+    return save_tokenizer(tmp_path_factory.mktemp("tokenizer") / "tokenizer.safetensors")
 
 
 GREEDY = ("--eval-args", '{"beam": 1}')
