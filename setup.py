@@ -18,6 +18,7 @@ setup(
     package_data={
         "biomedgpt_fairseq.report": ["**/*.html", "**/*.css", "**/*.json"],
         "biomedgpt_fairseq.phantoms": ["**/*.html", "**/*.css", "**/*.json"],
+        "biomedgpt_fairseq.image_tokenizer": ["*.safetensors", "*.json"],
     },
     entry_points={"console_scripts": ["biomedgpt = biomedgpt_fairseq.cli.main:main"]},
     install_requires=[

@@ -14,7 +14,8 @@ from biomedgpt_fairseq.image_tokenizer.weights import read_network
 EMBEDDED = "embedded"
 """Name, in place of a path, of the small tokenizer that comes with the package."""
 
-_EMBEDDED_FILE = Path(__file__).with_name("phantoms.safetensors")
+EMBEDDED_FILE = Path(__file__).with_name("phantoms.safetensors")
+"""What `biomedgpt image-codes train` gives without options; docs/image_tokenizer.md."""
 
 
 class ImageTokenizer:
@@ -104,5 +105,5 @@ def load_image_tokenizer(
 
     Raises FileNotFoundError for a missing file, ValueError for one that does not fit.
     """
-    file = _EMBEDDED_FILE if str(path) == EMBEDDED else Path(path)
+    file = EMBEDDED_FILE if str(path) == EMBEDDED else Path(path)
     return ImageTokenizer(read_network(file)).to(device)

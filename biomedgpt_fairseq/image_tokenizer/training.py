@@ -133,7 +133,7 @@ class _Rate:
         self.steps = steps
 
     def __call__(self, step: int) -> float:
-        warm = min(1.0, (step + 1) / _WARM_UP)
+        warm = min(1.0, (step + 1) / min(_WARM_UP, 1 + self.steps // 10))
         return warm * 0.5 * (1 + math.cos(math.pi * step / self.steps))
 
 

@@ -65,7 +65,7 @@ def save_network(path: Path, network: VqNetwork, notes: Mapping[str, object]) ->
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {name: value.half().contiguous() for name, value in network.state_dict().items()}
     partial = path.with_name(path.name + ".partial")
-    safetensors.torch.save_file(state, partial)
+    partial.write_bytes(safetensors.torch.save(state))
     write_config(config_path(path), network.config, notes)
     os.replace(partial, path)
 

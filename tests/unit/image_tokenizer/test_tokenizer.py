@@ -4,40 +4,29 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
+import types
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
-from biomedgpt_fairseq.image_tokenizer.config import TokenizerConfig, config_path, read_config
-from biomedgpt_fairseq.image_tokenizer.network import VqNetwork
-from biomedgpt_fairseq.image_tokenizer.tokenizer import ImageTokenizer, load_image_tokenizer
+from biomedgpt_fairseq.data.pixels import to_pixels
+from biomedgpt_fairseq.image_tokenizer.config import config_path, read_config
+from biomedgpt_fairseq.image_tokenizer.tokenizer import (
+    EMBEDDED_FILE,
+    ImageTokenizer,
+    load_image_tokenizer,
+)
+from biomedgpt_fairseq.image_tokenizer.training import measure_quality
 from biomedgpt_fairseq.image_tokenizer.weights import save_network
-
-SMALL = {
-    "num_codes": 20,
-    "code_dim": 4,
-    "latent_channels": 6,
-    "width": 8,
-    "multipliers": (1, 1, 1, 2),
-    "blocks": 1,
-    "attention_levels": (3,),
-    "groups": 4,
-}
-
-
-def small_config(quantizer: str = "plain", **changes: object) -> TokenizerConfig:
-    return TokenizerConfig(quantizer=quantizer, **{**SMALL, **changes})
-
-
-def small_network(quantizer: str = "plain", **changes: object) -> VqNetwork:
-    torch.manual_seed(3)
-    return VqNetwork(small_config(quantizer, **changes))
+from biomedgpt_fairseq.phantoms.case import make_case
 
 
 @pytest.fixture(params=["gumbel", "plain"])
-def tokenizer(request):
-    return ImageTokenizer(small_network(request.param))
+def tokenizer(request, make_network):
+    return ImageTokenizer(make_network(request.param))
 
 
 def pixels(*shape: int) -> torch.Tensor:
@@ -61,8 +50,8 @@ def test_codes_are_the_same_each_time_and_for_each_batch(tokenizer):
     assert torch.equal(codes[1:2], tokenizer.encode(images[1:2]))
 
 
-def test_plain_code_is_the_nearest_row():
-    network = small_network("plain")
+def test_plain_code_is_the_nearest_row(make_network):
+    network = make_network("plain")
     with torch.no_grad():
         vectors = network.vectors(torch.arange(20).view(1, 4, 5))
         assert network.codes(vectors + 1e-4).flatten().tolist() == list(range(20))
@@ -108,8 +97,8 @@ def test_sides_that_are_no_multiples_need_partial(tokenizer):
 
 
 @pytest.mark.parametrize("quantizer", ["gumbel", "plain"])
-def test_saved_network_gives_the_same_codes(tmp_path, quantizer):
-    network = small_network(quantizer).half().float()
+def test_saved_network_gives_the_same_codes(tmp_path, make_network, quantizer):
+    network = make_network(quantizer).half().float()
     path = tmp_path / "new" / "tokenizer.safetensors"
     save_network(path, network, {"seed": 3})
     assert sorted(file.name for file in path.parent.iterdir()) == [
@@ -123,30 +112,36 @@ def test_saved_network_gives_the_same_codes(tmp_path, quantizer):
     assert json.loads(config_path(path).read_text())["notes"] == {"seed": 3}
 
 
-def saved(path, state, wrap=True):
-    """A file laid out as the published ones, with sizes beside it."""
-    save_network(path.with_suffix(".safetensors"), small_network("gumbel"), {})
-    torch.save({"state_dict": state, "epoch": 7} if wrap else state, path)
-    return path
+@pytest.fixture
+def saved(tmp_path, make_network):
+    """Function (state) -> a file laid out as the published ones, with small sizes beside it."""
+
+    def save(state, wrap=True, **others):
+        path = tmp_path / "last.ckpt"
+        save_network(path.with_suffix(".safetensors"), make_network("gumbel"), {})
+        torch.save({"state_dict": state, "epoch": 7, **others} if wrap else state, path)
+        return path
+
+    return save
 
 
 @pytest.mark.parametrize("wrap", [True, False])
-def test_weights_of_the_training_loss_are_dropped_and_logged(tmp_path, caplog, wrap):
+def test_weights_of_the_training_loss_are_dropped_and_logged(make_network, saved, caplog, wrap):
     extra = {"loss.discriminator.main.0.weight": torch.zeros(2), "loss.logvar": torch.zeros(1)}
-    state = {**small_network("gumbel").state_dict(), **extra}
+    state = {**make_network("gumbel").state_dict(), **extra}
     with caplog.at_level(logging.INFO):
-        loaded = load_image_tokenizer(saved(tmp_path / "last.ckpt", state, wrap))
+        loaded = load_image_tokenizer(saved(state, wrap))
     assert loaded.num_codes == 20
     assert "2 tensors of the training loss (loss.*) are not used" in caplog.text
 
 
-def test_every_key_that_does_not_fit_is_listed(tmp_path):
-    state = small_network("gumbel").state_dict()
+def test_every_key_that_does_not_fit_is_listed(make_network, saved):
+    state = make_network("gumbel").state_dict()
     state["quantize.extra"] = state.pop("quantize.proj.bias")
     state["encoder.lossy"] = state.pop("quant_conv.bias")
     state["decoder.conv_out.bias"] = torch.zeros(5)
     with pytest.raises(ValueError) as caught:
-        load_image_tokenizer(saved(tmp_path / "last.ckpt", state))
+        load_image_tokenizer(saved(state))
     for name in (
         "last.ckpt",
         "quantize.extra",
@@ -158,12 +153,26 @@ def test_every_key_that_does_not_fit_is_listed(tmp_path):
         assert name in str(caught.value)
 
 
-def test_truncated_checkpoints_are_refused(tmp_path):
-    path = saved(tmp_path / "last.ckpt", small_network("gumbel").state_dict())
+def test_truncated_checkpoints_are_refused(make_network, saved):
+    path = saved(make_network("gumbel").state_dict())
     for file in (path, path.with_suffix(".safetensors")):
         file.write_bytes(file.read_bytes()[:-5000])
         with pytest.raises(ValueError, match=f"{file.name}: not a complete weights file"):
             load_image_tokenizer(file)
+
+
+def test_states_of_the_trainers_callbacks_are_passed_over(make_network, saved, monkeypatch):
+    """Files of the trainer's first versions name the classes of its callbacks."""
+    module = types.ModuleType("pytorch_lightning.callbacks.early")
+    callback = type("Early", (), {"__module__": module.__name__})
+    module.Early = callback
+    for name in ("pytorch_lightning", "pytorch_lightning.callbacks"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, module.__name__, module)
+        state = make_network("gumbel").state_dict()
+        path = saved(state, callbacks={callback: {"best": 0.5}})
+    assert load_image_tokenizer(path).num_codes == 20
 
 
 class Ran:
@@ -171,15 +180,15 @@ class Ran:
         return (pytest.fail, ("code of the file was run",))
 
 
-def test_code_in_a_checkpoint_is_not_run(tmp_path):
-    path = saved(tmp_path / "last.ckpt", {"encoder.conv_in.weight": Ran()})
+def test_code_in_a_checkpoint_is_not_run(saved):
+    path = saved({"encoder.conv_in.weight": Ran()})
     with pytest.raises(ValueError, match="more than weights and was not read"):
         load_image_tokenizer(path)
 
 
-def test_file_without_tensors_is_refused(tmp_path):
+def test_file_without_tensors_is_refused(saved):
     with pytest.raises(ValueError, match="expected tensors by name"):
-        load_image_tokenizer(saved(tmp_path / "last.ckpt", {"epoch": 3}))
+        load_image_tokenizer(saved({"epoch": 3}))
 
 
 def test_missing_file_is_named(tmp_path):
@@ -187,9 +196,9 @@ def test_missing_file_is_named(tmp_path):
         load_image_tokenizer(tmp_path / "absent.ckpt")
 
 
-def test_file_without_sizes_is_taken_for_a_published_one(tmp_path):
+def test_file_without_sizes_is_taken_for_a_published_one(tmp_path, make_network):
     path = tmp_path / "weights.safetensors"
-    save_file(small_network("gumbel").state_dict(), path)
+    save_file(make_network("gumbel").state_dict(), path)
     with pytest.raises(ValueError, match="not an image tokenizer of 8192 codes"):
         load_image_tokenizer(path)
 
@@ -204,10 +213,21 @@ def test_file_without_sizes_is_taken_for_a_published_one(tmp_path):
         ({"deeper": 1}, "expected the sizes of an image tokenizer"),
     ],
 )
-def test_bad_sizes_are_refused_with_the_file(tmp_path, change, message):
+def test_bad_sizes_are_refused_with_the_file(tmp_path, make_network, change, message):
     path = tmp_path / "tokenizer.safetensors"
-    save_network(path, small_network(), {})
+    save_network(path, make_network(), {})
     sizes = config_path(path)
     sizes.write_text(json.dumps({**json.loads(sizes.read_text()), **change}))
     with pytest.raises(ValueError, match=f"tokenizer.json: .*{message}"):
         read_config(sizes)
+
+
+def test_embedded_tokenizer_is_small_and_beats_its_baselines_on_new_phantoms():
+    tokenizer = load_image_tokenizer()
+    assert (tokenizer.num_codes, tokenizer.factor) == (256, 8)
+    assert EMBEDDED_FILE.stat().st_size < 300_000
+    pictures = [Image.fromarray(make_case(9, row, 128).image) for row in range(8)]
+    pixels = torch.stack([to_pixels(picture.convert("RGB")) for picture in pictures])
+    quality = measure_quality(tokenizer, pixels)
+    assert quality.error < quality.block_error < quality.constant_error
+    assert quality.used_codes > 100
