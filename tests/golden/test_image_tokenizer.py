@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from biomedgpt_fairseq.data.image import load_image
 from biomedgpt_fairseq.data.tsv import TsvReader
@@ -20,12 +21,14 @@ from biomedgpt_fairseq.image_tokenizer.extraction import ExtractionOptions, extr
 from biomedgpt_fairseq.image_tokenizer.network import VqNetwork
 from biomedgpt_fairseq.image_tokenizer.pictures import (
     bytes_to_pixels,
+    middle_box,
     picture_to_pixels,
     pixels_to_bytes,
     resized,
 )
 from biomedgpt_fairseq.image_tokenizer.sources import open_pictures
 from biomedgpt_fairseq.image_tokenizer.tokenizer import ImageTokenizer
+from data_utils.pretraining.stored import crop_dark_border
 
 pytestmark = pytest.mark.shared
 
@@ -211,3 +214,14 @@ def test_files_of_the_extraction_scripts(gumbel, folder, arrays, index, name):
         codes, recorded = (np.array(text.split(), dtype=int) for text in (row[-1], cells[-1]))
         margin = arrays[f"script_{rule}_{number}__margin"].ravel()
         check_codes(torch.from_numpy(codes), recorded, margin)
+
+
+def test_dark_border_of_a_chest_film_and_its_middle(arrays, index):
+    facts = index["preparation"]
+    picture = Image.fromarray(arrays["prep__u8"])
+    left, top, width, height = facts["bounding_box_xywh"]
+    expected = picture.crop((left, top, left + width, top + height))
+    found = crop_dark_border(picture)
+    assert found.size == (width, height) and found.tobytes() == expected.tobytes()
+    for size, box in facts["middle_crop_boxes_wxh"].items():
+        assert list(middle_box(*map(int, size.split("x")))) == box["rounded"]
