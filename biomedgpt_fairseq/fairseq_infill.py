@@ -1,7 +1,7 @@
 """Infilling: texts with gaps -> whole texts, pictures without their middle -> its image codes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Optional, TypeVar
 
@@ -23,7 +23,9 @@ from biomedgpt_fairseq.data.pair_images import PairImages
 from biomedgpt_fairseq.data.pixels import ImageScale, to_pixels
 from biomedgpt_fairseq.data.pretrain_parts import Composer, PretrainTools
 from biomedgpt_fairseq.data.text_infill import TextNoise
+from biomedgpt_fairseq.decoding.constraints import Constraints
 from biomedgpt_fairseq.decoding.fairseq_generator import BeamGenerator, build_generator
+from biomedgpt_fairseq.decoding.gap_texts import GapTexts
 from biomedgpt_fairseq.fairseq_loading import LoadRequest, load
 from biomedgpt_fairseq.fairseq_placement import Placement
 from biomedgpt_fairseq.tasks.base import parse_generation_args
@@ -38,12 +40,14 @@ class InfillRequest:
     """What fills the gaps.
 
     generation: options of the search as JSON; nbest: fillings of each row.
+    rewrite: of texts, the model writes all words, as in training, and not only those in the gaps.
     """
 
     load: LoadRequest
     placement: Placement
     generation: Optional[str] = None
     nbest: int = 1
+    rewrite: bool = False
     batch_size: int = 16
 
 
@@ -98,13 +102,23 @@ class Infiller:
 
         Raises BadRow for a text that is empty, too long, or has nothing to fill.
         """
-        # As long as the corrupted text and what may be missing in it.
-        limits = {"max_len_a": 2.0, "max_len_b": 20}
         words = (self.vocab.unk + 1, self.vocab.mask)
-        generator = self._generator(limits, {}, words)
+        if self.request.rewrite:
+            # As long as the corrupted text and what may be missing in it.
+            generator = self._generator({"max_len_a": 2.0, "max_len_b": 20}, {}, words)
+        else:
+            # Wider: hypotheses that leave a gap pay at once for the word that has to follow. Whole
+            # sums: means per token would favour long gaps.
+            wide = {"beam": max(10, self.request.nbest), "unnormalized": True}
+            lengths = {"max_len_a": 0.0, "min_len": 1, "max_len_b": 0}
+            generator = self._generator(wide, lengths, words)
         decode = self.task.tokenizer.decode
         for chunk in _chunks(rows, self.request.batch_size):
             noisy = [self._noisy(row) for row in chunk]
+            if not self.request.rewrite:
+                gaps = GapTexts(noisy, self.vocab.mask, words, self.vocab.eos)
+                generator.constraints = Constraints(bounds=words, allowed_tokens=gaps)
+                generator.settings = replace(generator.settings, max_len_b=gaps.max_len)
             examples = [
                 text_example(self._composer(row.row_id), tokens, tokens, row.text)
                 for row, tokens in zip(chunk, noisy, strict=True)
@@ -148,7 +162,9 @@ class Infiller:
             if row.noise:
                 if vocab.mask in tokens:
                     raise BadRow(f"a text with {MASK_SYMBOL} goes without --mask-ratio")
-                tokens = list(self.tools.noise(np.array(tokens, dtype=np.int64), self._rng))
+                tokens = self.tools.noise(np.array(tokens, dtype=np.int64), self._rng).tolist()
+                if vocab.mask not in tokens and not self.request.rewrite:
+                    raise BadRow("what was masked left no mark; the model finds it with --rewrite")
             elif vocab.mask not in tokens:
                 raise BadRow(
                     f"nothing to fill: mark the gaps with {MASK_SYMBOL}, or give --mask-ratio"

@@ -32,6 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mask-ratio", type=float, metavar="P", help="mask this share of the words, as in training"
     )
+    parser.add_argument(
+        "--rewrite",
+        action="store_true",
+        help="texts: the model writes all words anew, as in training, not only those in the gaps",
+    )
     parser.add_argument("--nbest", type=int, default=1, metavar="N", help="fillings of each row")
     parser.add_argument(
         "--image-tokenizer", metavar="FILE", help="makes pixels of codes: the one of the data"
@@ -82,6 +87,7 @@ def _request(args: argparse.Namespace) -> InfillRequest:
         placement=placement(args),
         generation=args.eval_args,
         nbest=args.nbest,
+        rewrite=args.rewrite,
         batch_size=args.batch_size,
     )
 

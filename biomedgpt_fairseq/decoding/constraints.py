@@ -26,7 +26,7 @@ from biomedgpt_fairseq.decoding.settings import GenerationSettings
 from biomedgpt_fairseq.text.trie import AnswerTrie
 from biomedgpt_fairseq.text.vocab import Vocabulary
 
-AllowedTokens = Callable[[int, Tensor], Sequence[int]]
+AllowedTokens = Callable[[int, Tensor], Sequence[int] | Tensor]
 
 
 @dataclass(frozen=True)

@@ -222,12 +222,13 @@ class NgramBlock(Processor):
 class PrefixAllowedTokens(Processor):
     """Only the ids function(sample, tokens of the hypothesis with bos) names; runs on the host."""
 
-    def __init__(self, function: Callable[[int, Tensor], Sequence[int]]) -> None:
+    def __init__(self, function: Callable[[int, Tensor], Sequence[int] | Tensor]) -> None:
         self.function = function
 
     def __call__(self, rows: Rows, scores: Tensor) -> Tensor:
         banned = torch.ones_like(scores, dtype=torch.bool)
         for row, sample in enumerate(rows.sample.tolist()):
             ids = self.function(sample, rows.tokens[row])
-            banned[row, torch.as_tensor(list(ids), dtype=torch.long, device=scores.device)] = False
+            ids = ids if isinstance(ids, Tensor) else list(ids)
+            banned[row, torch.as_tensor(ids, dtype=torch.long, device=scores.device)] = False
         return scores.masked_fill_(banned, -math.inf)

@@ -48,7 +48,7 @@ def error(folder: Path, capsys: Any, *options: str | Path) -> str:
     return str(capsys.readouterr().err)
 
 
-SHORT = ("--eval-args", '{"beam": 3, "max_len_a": 0, "max_len_b": 6}')
+SHORT = ("--rewrite", "--eval-args", '{"beam": 3, "max_len_a": 0, "max_len_b": 6}')
 
 
 def test_text_with_marks_is_filled(folder: Path, capsys: Any) -> None:
@@ -61,6 +61,28 @@ def test_text_with_marks_is_filled(folder: Path, capsys: Any) -> None:
     assert first["answer"] == first["candidates"][0]["answer"]
     assert not any("<" in found["answer"] for found in first["candidates"])
     assert "original" not in first
+
+
+def test_given_words_are_kept(folder: Path, capsys: Any) -> None:
+    asked = ["--text", "CT of <mask> abdomen. no <mask>", "--text", "<mask> mass <mask> is seen."]
+    found = records(folder, capsys, *asked, "--nbest", "4", "--eval-args", '{"beam": 4}')
+    for one, pattern in zip(
+        found, (r"ct of.* abdomen\. no.*", r"(.* )?mass.* is seen\."), strict=True
+    ):
+        answers = [candidate["answer"] for candidate in one["candidates"]]
+        assert len(set(answers)) > 1
+        # The space before the first word is not part of an answer.
+        assert all(re.fullmatch(pattern, answer, re.DOTALL) for answer in answers)
+    lengths = error(folder, capsys, "--text", "<mask>", "--eval-args", '{"max_len_b": 3}')
+    assert "--eval-args must leave max_len_b to the size of the gap" in lengths
+
+
+def test_deleted_words_leave_no_gap_to_fill(folder: Path, capsys: Any) -> None:
+    deleting = '{"replace_length": 0, "mask_length": "word"}'
+    options = ["--text", "one two three", "--mask-ratio", "0.3", "--model-overrides", deleting]
+    assert "the model finds it with --rewrite" in error(folder, capsys, *options)
+    (found,) = records(folder, capsys, *options, *SHORT)
+    assert len(found["masked"].split()) == 2 and found["original"] == "one two three"
 
 
 def test_texts_of_a_file_are_masked_alike_every_time(folder: Path, capsys: Any) -> None:
