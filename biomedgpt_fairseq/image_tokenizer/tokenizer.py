@@ -57,7 +57,9 @@ class ImageTokenizer:
         column, and decoding gives a smaller picture.  Raises ValueError for other shapes and types.
         """
         self._check_pixels(pixels, partial)
-        return self.network.codes(self.network.latents(self._moved(pixels)))
+        # Shortened factors (TF32), a GPU's default, would choose other codes than a CPU.
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            return self.network.codes(self.network.latents(self._moved(pixels)))
 
     @torch.inference_mode()
     def decode(self, codes: Tensor) -> Tensor:
