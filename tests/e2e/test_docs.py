@@ -20,6 +20,7 @@ from infill_look_alikes import make_infill_folder, save_tokenizer
 from PIL import Image
 
 from biomedgpt_fairseq.cli.main import main as biomedgpt
+from biomedgpt_fairseq.phantoms.rows import RowOptions, make_infill_row
 
 # add_a_task.md is one story, whose commands need those before them: test_add_a_task.py.
 PAGES = [ROOT / "README.md"]
@@ -30,6 +31,7 @@ ELSEWHERE = {
     "pip install": "test_engine_build.py builds what it installs",
     "python -m benchmarks.bench_data": "test_bench_data.py runs it on few rows",
     "python -m benchmarks.bench_decoding": "test_decoding_benchmark.py runs it on a small network",
+    "biomedgpt image-codes train": "takes minutes; tests/unit/cli/test_image_codes.py, two steps",
     "biomedgpt vocab download": "needs a network; tests/unit/text/test_download.py serves the file",
 }
 FENCE = re.compile(r"```bash\n(.*?)```", re.DOTALL)
@@ -89,6 +91,9 @@ def workspace(tmp_path, corpus, checkpoints, request):
     for target in ("checkpoint_best.pt", "checkpoints/checkpoint_best.pt"):
         shutil.copy(checkpoints[task], tmp_path / target)
     shutil.copytree(corpus.vocabulary, tmp_path / "vocab_small")
+    if command.startswith("biomedgpt image-codes"):
+        rows = ["\t".join(make_infill_row(RowOptions(seed=1), row)) for row in range(2)]
+        (tmp_path / "image.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     if command.startswith("biomedgpt infill"):
         for file in request.getfixturevalue("pretrained").glob("*.*"):
             (tmp_path / file.name).unlink(missing_ok=True)
