@@ -143,6 +143,8 @@ class Infiller:
         of `options.side` pixels).
         """
         count, vocab = self.options.num_codes_per_image, self.vocab
+        if vocab.num_codes < 1:
+            raise ValueError("the checkpoint has no image codes: its code_dict_size is 0")
         limits = {"max_len_a": 0.0, "max_len_b": count, "min_len": count, "gen_code": True}
         codes = (vocab.first_code, vocab.first_code + vocab.num_codes)
         generator = self._generator({}, limits, codes)

@@ -118,6 +118,8 @@ def parse_codes(cell: str, count: int, num_codes: int) -> list[int]:
 
     Raises BadRow for any other text.
     """
+    if num_codes < 1:
+        raise BadRow("the vocabulary has no image codes; --code-dict-size must be positive")
     words = cell.split()
     if len(words) != count:
         side = round(count**0.5)

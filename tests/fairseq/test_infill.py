@@ -238,6 +238,15 @@ def test_row_of_pictures_that_cannot_be_used_is_named(
     )
 
 
+def test_checkpoint_without_codes_is_told(folder: Path, tmp_path: Path, capsys: Any) -> None:
+    state = torch.load(folder / "pretrained.pt", weights_only=True)
+    state["cfg"]["task"] |= {"code_dict_size": 0, "num_bins": 1000 + 64}
+    torch.save(state, tmp_path / "other.pt")
+    options = ["--image", folder / "image.tsv", "--selected-cols", "0,1"]
+    shown = error(folder, capsys, *options, "--path", tmp_path / "other.pt")
+    assert "the checkpoint has no image codes" in shown
+
+
 def test_options_about_pictures_that_do_not_fit_are_refused(
     folder: Path, tmp_path: Path, capsys: Any
 ) -> None:

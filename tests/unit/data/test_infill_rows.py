@@ -128,3 +128,8 @@ def test_code_out_of_range_is_a_bad_row(code: str) -> None:
     cell = " ".join([*"0" * 15, code])
     with pytest.raises(BadRow, match="expected codes from 0 to 63, found .*--code-dict-size"):
         parse_codes(cell, 16, 64)
+
+
+def test_vocabulary_without_codes_is_told() -> None:
+    with pytest.raises(BadRow, match="no image codes; --code-dict-size must be positive"):
+        parse_codes("0 " * 16, 16, 0)
