@@ -137,16 +137,16 @@ class Infiller:
                 yield {**record, "candidates": candidates}
 
     def fill_pictures(
-        self, rows: Iterable[tuple[str, Image.Image]]
+        self, rows: Iterable[tuple[str, Image.Image]], num_codes: int
     ) -> Iterator[list[tuple[list[int], float]]]:
         """Codes of the middle, row by row, with their score, best first, of each (id, RGB picture
-        of `options.side` pixels).
+        of `options.side` pixels).  num_codes: those below it are possible.
         """
         count, vocab = self.options.num_codes_per_image, self.vocab
         if vocab.num_codes < 1:
             raise ValueError("the checkpoint has no image codes: its code_dict_size is 0")
         limits = {"max_len_a": 0.0, "max_len_b": count, "min_len": count, "gen_code": True}
-        codes = (vocab.first_code, vocab.first_code + vocab.num_codes)
+        codes = (vocab.first_code, vocab.first_code + num_codes)
         generator = self._generator({}, limits, codes)
         for chunk in _chunks(rows, self.request.batch_size):
             examples = [

@@ -100,20 +100,26 @@ class PictureInfilling:
     def __post_init__(self) -> None:
         if self.tokenizer is None:
             return
-        num_codes = self.infiller.vocab.num_codes
-        if (self.tokenizer.num_codes, self.tokenizer.factor) != (num_codes, CODE_STRIDE):
+        num_codes, factor = self.tokenizer.num_codes, self.tokenizer.factor
+        if num_codes > self.infiller.vocab.num_codes or factor != CODE_STRIDE:
             raise ValueError(
-                f"--image-tokenizer has {self.tokenizer.num_codes} codes for "
-                f"{self.tokenizer.factor} pixels each; the checkpoint was trained with {num_codes} "
-                f"codes for {CODE_STRIDE} pixels: give the tokenizer that made its data"
+                f"--image-tokenizer has {num_codes} codes for {factor} pixels each; the checkpoint "
+                f"was trained with {self.infiller.vocab.num_codes} codes for {CODE_STRIDE} pixels: "
+                "give the tokenizer that made its data"
             )
+
+    @property
+    def num_codes(self) -> int:
+        """Codes that can be: those of the tokenizer, or of the vocabulary."""
+        return (self.tokenizer or self.infiller.vocab).num_codes
 
     def fill(self, rows: Iterable[PictureRow]) -> Iterator[dict[str, Any]]:
         """A record {"id", "codes", "score", "candidates"} per picture, in order, and
         "code_accuracy" where the true codes are known.
         """
         rows, again = itertools.tee(rows)
-        found = self.infiller.fill_pictures((row.row_id, row.picture) for row in again)
+        pictures = ((row.row_id, row.picture) for row in again)
+        found = self.infiller.fill_pictures(pictures, self.num_codes)
         for row, candidates in zip(rows, found, strict=True):
             best, score = candidates[0]
             known = row.codes or self._encoded(row)

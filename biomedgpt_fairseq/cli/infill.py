@@ -39,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--nbest", type=int, default=1, metavar="N", help="fillings of each row")
     parser.add_argument(
-        "--image-tokenizer", metavar="FILE", help="makes pixels of codes: the one of the data"
+        "--image-tokenizer",
+        metavar="FILE",
+        help="makes pixels of codes: the one that made the data, or embedded",
     )
     parser.add_argument("--results-path", metavar="DIR", help="folder for the report on pictures")
 
@@ -70,7 +72,7 @@ def _fill_pictures(args: argparse.Namespace, infiller: Infiller) -> Iterator[dic
     tokenizer = args.image_tokenizer and load_image_tokenizer(args.image_tokenizer)
     filling = PictureInfilling(infiller, tokenizer or None)
     path = Path(args.image)
-    rows = read_pictures(path, args.selected_cols, infiller.options, infiller.vocab.num_codes)
+    rows = read_pictures(path, args.selected_cols, infiller.options, filling.num_codes)
     yield from filling.fill(rows)
     if args.results_path is not None:
         filling.write(Path(args.results_path), f"Infilling of {path.name}")

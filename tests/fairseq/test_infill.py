@@ -218,6 +218,17 @@ def test_tokenizer_makes_pixels_and_true_codes(
     assert {pictures[name].getpixel((15, 40)) for name in pictures} == {(200, 10, 10)}
 
 
+def test_tokenizer_of_fewer_codes_limits_the_search(
+    folder: Path, tmp_path: Path, capsys: Any
+) -> None:
+    small = save_tokenizer(tmp_path / "small.safetensors", num_codes=5)
+    options = ["--image-tokenizer", small, "--selected-cols", "0,1", *GREEDY]
+    found = records(folder, capsys, "--image", folder / "image.tsv", *options)
+    assert max(int(code) for one in found for code in one["codes"].split()) < 5
+    shown = error(folder, capsys, "--image", folder / "image.tsv", *options[:2])
+    assert "image.tsv:1: expected codes from 0 to 4, found '5'" in shown
+
+
 @pytest.mark.parametrize(
     ("cells", "reason"),
     [
@@ -251,9 +262,9 @@ def test_options_about_pictures_that_do_not_fit_are_refused(
     folder: Path, tmp_path: Path, capsys: Any
 ) -> None:
     image = ("--image", folder / "image.tsv")
-    other = save_tokenizer(tmp_path / "other.safetensors", num_codes=32)
+    other = save_tokenizer(tmp_path / "other.safetensors", num_codes=65)
     shown = error(folder, capsys, *image, "--image-tokenizer", other)
-    assert "has 32 codes for 8 pixels each; the checkpoint was trained with 64 codes" in shown
+    assert "has 65 codes for 8 pixels each; the checkpoint was trained with 64 codes" in shown
     assert "--mask-ratio is for texts" in error(folder, capsys, *image, "--mask-ratio", "0.1")
     text = error(folder, capsys, "--text", "<mask>", "--results-path", tmp_path)
     assert "--results-path go with --image" in text
