@@ -13,18 +13,15 @@ from fairseq.tasks import TASK_REGISTRY
 from torch import Tensor
 
 from biomedgpt_fairseq import fairseq_register as fairseq_register
+from biomedgpt_fairseq.checkpoint_tools.content import averaged_weights
+from biomedgpt_fairseq.fairseq_checkpoint_files import build_network, read
 from biomedgpt_fairseq.fairseq_saved_options import (
-    MODEL_OPTION_NAMES,
     Options,
     SavedOptions,
     log_ignored,
     saved_options,
     task_options,
 )
-from biomedgpt_fairseq.models.checkpoint import converted
-from biomedgpt_fairseq.models.fairseq_model import FairseqShapedEncoder, OfaModel
-from biomedgpt_fairseq.models.saved_config import config_from_weights
-from biomedgpt_fairseq.models.transformer import build_parts
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +67,9 @@ def load(request: LoadRequest) -> Loaded:
             _restore_answers(loaded, request, state)
         weights = select_weights(state, request.ema, path)
         try:
-            model = _build_model(loaded.task, {**saved.model, **request.overrides}, weights)
+            dictionary = loaded.task.source_dictionary
+            options = {**saved.model, **request.overrides}
+            model = build_network(options, weights, len(dictionary), dictionary.pad())
             model.load_state_dict(weights, strict=True)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
@@ -82,21 +81,16 @@ def load(request: LoadRequest) -> Loaded:
 
 
 def read_checkpoint(path: str) -> Options:
-    """Content of a checkpoint file on the CPU, without running any code in it.
+    """Content of a checkpoint of any layout on the CPU, without running any code in it.
 
     Raises ValueError for a file that could not be read without running code.
     """
-    if not Path(path).is_file():
+    if not Path(path).exists():
         raise FileNotFoundError(f"--path {path}: no such file")
-    from fairseq_compat import safe_load
-
     try:
-        state = safe_load.load(path, map_location="cpu")
+        return read(Path(path)).state
     except UnpicklingError as error:
         raise ValueError(str(error)) from error
-    if not isinstance(state, dict) or "model" not in state:
-        raise ValueError(f"{path}: expected a fairseq checkpoint with an entry 'model'")
-    return state
 
 
 def select_weights(state: Mapping[str, Any], ema: bool, path: str) -> dict[str, Tensor]:
@@ -106,9 +100,7 @@ def select_weights(state: Mapping[str, Any], ema: bool, path: str) -> dict[str, 
     """
     weights = state["model"]
     if ema:
-        extra = state.get("extra_state") or {}
-        # The float32 copy lacks what is not averaged, such as integer buffers.
-        averaged = {**(extra.get("ema") or {}), **(extra.get("ema_fp32_params") or {})}
+        averaged = averaged_weights(state)
         if not averaged:
             raise ValueError(
                 f"{path}: no averaged weights (extra_state.ema); "
@@ -157,20 +149,3 @@ def _vqa_inference(request: LoadRequest, options: Options) -> Options:
         return {}
     search = request.search or bool(options.get("unconstrained_training"))
     return {"val_inference_type": "beamsearch" if search else "allcand"}
-
-
-def _build_model(task: Any, options: Options, weights: Mapping[str, Tensor]) -> OfaModel:
-    """The network with the saved options or, where there are none, those the weights imply."""
-    symbols, pad = len(task.source_dictionary), task.source_dictionary.pad()
-    if "arch" not in options and "_name" not in options:
-        config = config_from_weights(converted(weights))
-        if config.vocab_size != symbols:
-            raise ValueError(
-                f"the file has {config.vocab_size} symbols and the vocabulary {symbols}; "
-                "check --bpe-dir, code_dict_size and num_bins"
-            )
-        return OfaModel(*build_parts(config, FairseqShapedEncoder))
-    known = {name: value for name, value in options.items() if name in MODEL_OPTION_NAMES}
-    # What these options did is in the weights already; the trunk's file may be gone.
-    known |= {"resnet_model_path": None, "checkpoint_activations": False}
-    return OfaModel.from_options(known, symbols, pad)

@@ -19,6 +19,7 @@ SUBCOMMANDS: dict[str, str] = {
     "evaluate": "run a checkpoint on a TSV file: predictions, metrics, report",
     "predict": "answer a question about one image or text",
     "infill": "fill gaps of texts and pictures with a pretrained model",
+    "checkpoint": "inspect, compare, convert, average or verify checkpoint files",
     "vocab": "download, train or describe a vocabulary",
     "phantoms": "make synthetic images and tables to try everything with",
     "submit": "run a script or any other line as a job of a Slurm cluster",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 SUFFIX = ".sha256"
+FOLDER_FILE = "SHA256SUMS"
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 _BLOCK = 1 << 22
 
@@ -122,3 +123,32 @@ def check(path: str) -> bool:
         f"{path}: the SHA-256 is {found}, not the one in {os.path.basename(path)}{SUFFIX}: the "
         "file was damaged, or replaced by another (if that was you, delete the .sha256 file)"
     )
+
+
+def record_folder(folder: Path) -> None:
+    """Write the sums of all files of a folder into one more file."""
+    lines = [f"{sha256(str(path))}  {path.name}\n" for path in sorted(folder.iterdir())]
+    (folder / FOLDER_FILE).write_text("".join(lines), encoding="utf-8")
+
+
+def check_folder(folder: Path) -> bool:
+    """Whether a folder has a file of sums, and all of them are right.
+
+    Raises ChecksumError that names the first file that is absent or another one.
+    """
+    path = folder / FOLDER_FILE
+    if not path.is_file():
+        return False
+    for line in path.read_text("utf-8", errors="replace").splitlines():
+        match = _LINE.fullmatch(line)
+        if match is None or os.sep in match[2]:
+            raise ChecksumError(f"{path}: not a line of sha256sum: {line!r:.100}")
+        member = folder / match[2]
+        if not member.is_file():
+            raise ChecksumError(f"{member}: listed in {FOLDER_FILE}, but absent")
+        if sha256(str(member)) != match[1]:
+            raise ChecksumError(
+                f"{member}: the SHA-256 is not the one in {FOLDER_FILE}: the file was damaged, or "
+                f"replaced by another (if that was you, delete {FOLDER_FILE})"
+            )
+    return True

@@ -22,6 +22,7 @@ ALLOWED: dict[str, tuple[str, ...] | None] = {
     "report": ("metrics", "text"),
     "phantoms": ("text", "data"),
     "adapters": ("config", "models"),
+    "checkpoint_tools": ("config", "models", "text"),
     "image_tokenizer": ("config", "data"),
     "cluster": (),
     "criterions": None,

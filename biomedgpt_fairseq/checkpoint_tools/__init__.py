@@ -1,0 +1,1 @@
+"""Checkpoints as files: other layouts, comparison, averaging; plain torch, no fairseq."""
