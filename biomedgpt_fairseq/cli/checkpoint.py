@@ -83,9 +83,9 @@ def _inspect(args: argparse.Namespace) -> int:
     from biomedgpt_fairseq.fairseq_checkpoint_report import inspected
 
     facts = inspected(args.path)
-    width = max(len(name) for name, _ in facts if not name.startswith("sha256")) + 2
+    width = max(len(name) for name, _ in facts)
     for name, fact in facts:
-        print(f"{name:<{width}}{fact}" if len(name) < width else f"{name}  {fact}")
+        print(f"{name:<{width}}  {fact}")
     return 0
 
 

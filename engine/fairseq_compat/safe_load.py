@@ -73,6 +73,10 @@ def _load_safely(source: Source, map_location: Any, mmap: bool | None) -> Any:
     except pickle.UnpicklingError as error:
         raise UnsafeCheckpointError(_refusal(source, [_reason(error)])) from error
     except _DAMAGED as error:
+        if isinstance(error, RuntimeError) and "weights_only=True" in str(error):
+            # Forms that torch reads in the unsafe way only.
+            form = "TorchScript" if "TorchScript" in str(error) else "the tar format of old torch"
+            raise UnsafeCheckpointError(_refusal(source, [form])) from error
         if isinstance(error, RuntimeError) and "PytorchStreamReader" not in str(error):
             raise  # the device is absent, and the like
         raise ValueError(_unreadable(source, error)) from error
