@@ -9,12 +9,9 @@ sides one after the other.  Prints a table of medians and ratios; --json FILE ke
 from __future__ import annotations
 
 import argparse
-import json
 import random
-import statistics
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +22,7 @@ from torch import Tensor
 
 from benchmarks.baselines.candidate_chunks import score_chunks
 from benchmarks.baselines.stock_search import BOS, stock_generator
+from benchmarks.ratios import Ratio, show, side_by_side
 from biomedgpt_fairseq.config import SIZES
 from biomedgpt_fairseq.decoding.all_candidates import score_candidates
 from biomedgpt_fairseq.decoding.fairseq_generator import build_generator
@@ -33,22 +31,6 @@ from biomedgpt_fairseq.text.trie import AnswerTrie
 from biomedgpt_fairseq.text.vocab import Vocabulary
 
 WORDS, EOS, FIRST_WORD = 50_260, 2, 4
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """Seconds of a part and of what it is compared with, repetition by repetition."""
-
-    name: str
-    seconds: list[float]
-    compared: list[float]
-
-    def row(self) -> str:
-        """A line of the table: medians, and the median ratio with its range."""
-        ratios = [b / a for a, b in zip(self.seconds, self.compared, strict=True)]
-        spread = f"{statistics.median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}]"
-        medians = statistics.median(self.seconds), statistics.median(self.compared)
-        return f"{self.name:<52} {medians[0]:>9.4f} {medians[1]:>9.4f}  {spread}"
 
 
 def make_answers(count: int, seed: int = 0) -> list[list[int]]:
@@ -167,21 +149,6 @@ def check_hypotheses(ours: Any, baseline: Any) -> None:
             torch.testing.assert_close(float(a["score"]), float(b["score"]), rtol=1e-4, atol=1e-4)
 
 
-def seconds_of(work: Callable[[], Any]) -> float:
-    """Wall time of one call."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def side_by_side(
-    name: str, work: Callable[[], Any], compared: Callable[[], Any], repeats: int
-) -> Ratio:
-    """Both sides, one after the other in each repetition."""
-    pairs = [(seconds_of(work), seconds_of(compared)) for _ in range(repeats)]
-    return Ratio(name, [a for a, _ in pairs], [b for _, b in pairs])
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status of the program."""
     parser = argparse.ArgumentParser(prog="benchmarks.bench_decoding", description=__doc__)
@@ -201,12 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         setting = build_setting(args.size, args.candidate_batch, args.image, args.repeats)
         for count in args.candidates:
             found.append(bench_candidates(setting, AnswerTrie(make_answers(count))))
-    print(f"{'median seconds of A, B':<52} {'A':>9} {'B':>9}  B / A [range]")
-    for ratio in found:
-        print(ratio.row())
-    if args.json:
-        figures = {r.name: [r.seconds, r.compared] for r in found}
-        args.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    show(found, args.json)
     return 0
 
 

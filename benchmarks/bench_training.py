@@ -1,0 +1,255 @@
+"""A training step against the same network in plain torch.
+
+    python -m benchmarks.bench_training --size tiny --batch 4 --image 256
+
+Either side runs in a process of its own, whose memory is its own; both have the same weights and
+batch, the losses of their first steps are compared, and they take turns: while one side makes a
+step the other waits.  A step is forward, backward, clipping and AdamW.  CPU time of a side's
+process depends less on other work of the machine than the clock does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.baselines.plain_training import PlainTransformer, plain_loss
+from benchmarks.ratios import Ratio, show
+from biomedgpt_fairseq.config import SIZES, ModelConfig
+from biomedgpt_fairseq.criterions.network import run_network
+from biomedgpt_fairseq.data.memory import keep_freed_memory
+from biomedgpt_fairseq.losses.label_smoothing import LossConfig, select_tokens, smoothed_loss
+from biomedgpt_fairseq.models.positions import token_buckets
+from biomedgpt_fairseq.models.transformer import build_transformer
+
+PAD, FIRST_WORD, WORDS = 1, 4, 50_000
+SMOOTHING = 0.1
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What both sides are given."""
+
+    size: str = "tiny"
+    batch: int = 4
+    image: int = 256
+    source: int = 20
+    target: int = 24
+    threads: int = 1
+
+
+class Side:
+    """A network with its optimizer and batch."""
+
+    def __init__(self, setting: Setting, ours: bool, keep_memory: bool = True) -> None:
+        torch.set_num_threads(setting.threads)
+        torch.manual_seed(0)
+        config = SIZES[setting.size]
+        network = build_transformer(config)
+        source = torch.randint(FIRST_WORD, WORDS, (setting.batch, setting.source))
+        source[0, -3:] = PAD
+        prev, target = torch.randint(FIRST_WORD, WORDS, (2, setting.batch, setting.target))
+        target[0, -4:] = PAD
+        images = torch.randn(setting.batch, 3, setting.image, setting.image)
+        if ours:
+            if keep_memory:
+                keep_freed_memory()
+            batch = {"src_tokens": source, "prev_output_tokens": prev, "patch_images": images}
+            self.model: nn.Module = network.train()
+            self.loss: Callable[[], Tensor] = lambda: our_loss(network, batch, target)
+        else:
+            plain = PlainTransformer(config).train()
+            plain.load_state_dict(network.state_dict())
+            self.model = plain
+            self.loss = lambda: plain_loss(plain(source, images, prev), target, PAD, SMOOTHING)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=1e-5, fused=True if ours else None
+        )
+
+    def step(self) -> dict[str, float]:
+        """Forward, backward, clipping and update; seconds of the clock and of the processor."""
+        clock, processor = time.perf_counter(), time.process_time()
+        loss = self.loss()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        passed = time.perf_counter() - clock, time.process_time() - processor
+        return {"loss": loss.item(), "clock": passed[0], "processor": passed[1]}
+
+    def count(self) -> dict[str, float]:
+        """Bytes kept for backward outside the trunk; operations of products and convolutions."""
+        counter = SavedBytes(self.model)
+        with FlopCounterMode(display=False) as operations:
+            with counter:
+                loss = self.loss()
+            loss.backward()
+        self.optimizer.zero_grad()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return {
+            "saved": counter.bytes(),
+            "saved_pairs": counter.bytes(pairs=True),
+            "operations": operations.get_total_flops(),
+            "peak": peak,
+        }
+
+
+def our_loss(network: nn.Module, batch: dict[str, Any], target: Tensor) -> Tensor:
+    """Loss as the criterion computes it."""
+    rows = select_tokens(target, PAD)
+    logits = run_network(network, batch)
+    return smoothed_loss(logits, rows, target.flatten()[rows], LossConfig(SMOOTHING)).loss
+
+
+class SavedBytes:
+    """Counts tensors that are kept for backward, each piece of memory once; no parameters, no
+    buffers, nothing of the image trunk."""
+
+    def __init__(self, model: nn.Module) -> None:
+        # The plain network has this table of constants as a buffer, ours shares one.
+        table = token_buckets(1, ModelConfig.token_bucket_size, torch.device("cpu"))
+        own = (*model.parameters(), *model.buffers(), table)
+        self._own = {tensor.untyped_storage().data_ptr() for tensor in own}
+        self._kept: dict[int, Tensor] = {}
+        self._inside_trunk = False
+        trunk = model.get_submodule("encoder.embed_images")
+        self._handles = [
+            trunk.register_forward_pre_hook(lambda *_: self._enter(True)),
+            trunk.register_forward_hook(lambda *_: self._enter(False)),
+        ]
+        self._hooks = saved_tensors_hooks(self._keep, lambda tensor: tensor)
+
+    def __enter__(self) -> None:
+        self._hooks.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._hooks.__exit__(*error)
+        for handle in self._handles:
+            handle.remove()
+
+    def _enter(self, inside: bool) -> None:
+        self._inside_trunk = inside
+
+    def _keep(self, tensor: Tensor) -> Tensor:
+        place = tensor.untyped_storage().data_ptr()
+        if not self._inside_trunk and place not in self._own:
+            # Kept alive, so that its place is not taken by another.
+            self._kept[place] = tensor
+        return tensor
+
+    def bytes(self, pairs: bool = False) -> int:
+        """All, or those of tensors with a number for each pair of the encoder's positions."""
+        longest = max(t.size(-2) for t in self._kept.values() if t.dim() == 3)
+        chosen = [
+            t
+            for t in self._kept.values()
+            if not pairs or (t.dim() > 2 and t.size(-1) == t.size(-2) == longest)
+        ]
+        return sum(t.untyped_storage().nbytes() for t in chosen)
+
+
+def serve(pipe: Connection, setting: Setting, ours: bool) -> None:
+    """Answer "step" and "count" until None comes."""
+    side = Side(setting, ours)
+    pipe.send(True)
+    while (asked := pipe.recv()) is not None:
+        pipe.send(getattr(side, asked)())
+
+
+def matmul_rate(threads: int, side: int = 1024) -> float:
+    """Best of ten products of square matrices, in operations per second of the processor."""
+    torch.set_num_threads(threads)
+    a, b = torch.randn(2, side, side)
+    out = a @ b
+    best = torch.inf
+    for _ in range(10):
+        start = time.process_time()
+        torch.mm(a, b, out=out)
+        best = min(best, time.process_time() - start)
+    return 2 * side**3 / best
+
+
+def bench_training(setting: Setting, repeats: int) -> tuple[list[Ratio], dict[str, float]]:
+    """Ratios, and the share that each side's step has of the rate of a bare product."""
+    context = get_context("spawn")
+    sides = []
+    for ours in (True, False):
+        here, there = context.Pipe()
+        context.Process(target=serve, args=(there, setting, ours), daemon=True).start()
+        sides.append(here)
+        here.recv()
+
+    def ask(what: str) -> list[dict[str, float]]:
+        answers = []
+        for pipe in sides:
+            pipe.send(what)
+            answers.append(pipe.recv())
+        return answers
+
+    first = ask("step")
+    torch.testing.assert_close(first[0]["loss"], first[1]["loss"], rtol=1e-5, atol=0.0)
+    steps, rates = [], []
+    for _ in range(repeats):
+        steps.append(ask("step"))
+        rates.append(matmul_rate(setting.threads))
+    counted = ask("count")
+    for pipe in sides:
+        pipe.send(None)
+    name = f"{setting.size} b{setting.batch}@{setting.image}"
+    found = [
+        Ratio(f"{name}: {kind}", *([s[side][key] for s in steps] for side in (0, 1)))
+        for kind, key in (("step, seconds", "clock"), ("step, CPU seconds", "processor"))
+    ]
+    for kind, key in (
+        ("MB kept for backward, no trunk", "saved"),
+        ("MB of it for pairs of positions", "saved_pairs"),
+        ("peak MB of the process", "peak"),
+    ):
+        ours, plain = ([counted[side][key] / 2**20] for side in (0, 1))
+        found.append(Ratio(f"{name}: {kind}", ours, plain))
+    # The work is that of the plain step, whatever else ours does.
+    work = counted[1]["operations"]
+    shares = {
+        f"{name}: share of a product's rate, {who}": statistics.median(
+            work / s[side]["processor"] / rate for s, rate in zip(steps, rates, strict=True)
+        )
+        for side, who in ((0, "ours"), (1, "plain"))
+    }
+    return found, shares
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status of the program."""
+    parser = argparse.ArgumentParser(prog="benchmarks.bench_training", description=__doc__)
+    parser.add_argument("--size", choices=list(SIZES), default=Setting.size)
+    parser.add_argument("--batch", type=int, default=Setting.batch, help="samples")
+    parser.add_argument("--image", type=int, default=Setting.image, help="pixels a side")
+    parser.add_argument("--target", type=int, default=Setting.target, help="tokens of a target")
+    parser.add_argument("--threads", type=int, default=Setting.threads)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="file for all figures")
+    args = parser.parse_args(arguments)
+    setting = Setting(args.size, args.batch, args.image, target=args.target, threads=args.threads)
+    found, shares = bench_training(setting, args.repeats)
+    show(found, args.json)
+    for name, share in shares.items():
+        print(f"{name:<64} {share:.2f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
