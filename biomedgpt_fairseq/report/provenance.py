@@ -23,9 +23,14 @@ _CHUNK = 1 << 20
 
 
 def file_record(path: str | Path) -> dict[str, object]:
-    """Name, size in bytes and SHA-256 of a file."""
+    """Name, size in bytes and SHA-256 of a file, or of the list of sums of a folder's files."""
     digest = hashlib.sha256()
     size = 0
+    if Path(path).is_dir():
+        for member in map(file_record, sorted(Path(path).iterdir())):
+            digest.update(f"{member['sha256']}  {Path(str(member['path'])).name}\n".encode())
+            size += int(str(member["bytes"]))
+        return {"path": str(path), "bytes": size, "sha256": digest.hexdigest()}
     with open(path, "rb") as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)

@@ -14,6 +14,15 @@ def test_file_record_holds_the_digest(tmp_path: Path) -> None:
     }
 
 
+def test_folder_record_changes_with_any_file(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(b"abc")
+    first = file_record(tmp_path)
+    assert first["bytes"] == 6 and first == file_record(tmp_path)
+    (tmp_path / "b").rename(tmp_path / "c")
+    assert file_record(tmp_path)["sha256"] != first["sha256"]
+
+
 def test_versions_name_torch_and_python() -> None:
     assert {"python", "torch", "numpy"} <= set(versions())
 
