@@ -13,6 +13,8 @@ from e2e_commands import call, jsonl, read_checkpoint, train_command, train_here
 from biomedgpt_fairseq.cli.main import main as biomedgpt
 
 FILES = {"predictions.jsonl", "metrics.json", "record.json", "report.html", "test_predict.json"}
+# Long texts of a hardly trained model are so nearly alike that rounding decides between them.
+SHORT = ["--eval-args", '{"beam": 3, "max_len_b": 6}']
 
 
 def _evaluate(path, folder, *options):
@@ -66,8 +68,7 @@ def test_metric_is_that_of_the_training_log(task, metric, corpus, tmp_path):
 
 @pytest.mark.parametrize("task", ["vqa_gen", "gigaword"])
 def test_predictions_do_not_depend_on_batches_and_workers(task, trained, tmp_path):
-    # Long texts of a hardly trained model are so nearly alike that rounding decides between them.
-    short = ["--eval-args", '{"beam": 3, "max_len_b": 6}'] if task == "gigaword" else []
+    short = SHORT if task == "gigaword" else []
     wanted = _evaluate(trained[task], tmp_path, "--batch-size", "1", *short)
     assert len(wanted) == 5
     found = _evaluate(trained[task], tmp_path, "--batch-size", "4", "--num-workers", "1", *short)
@@ -187,10 +188,11 @@ def test_predict_answers_a_question_as_evaluate_does(corpus, trained, tmp_path, 
 
 
 def test_predict_reads_texts_and_tables(corpus, trained, tmp_path, capsys):
-    wanted = _evaluate(trained["gigaword"], tmp_path)
+    wanted = _evaluate(trained["gigaword"], tmp_path, *SHORT)
     text = _row(corpus, "gigaword")[0]
-    (found,) = _predict(capsys, trained["gigaword"], "--text", text)
+    (found,) = _predict(capsys, trained["gigaword"], "--text", text, *SHORT)
     assert found["answer"] == wanted["1"]["answer"]
     table = corpus.folder / "gigaword" / "valid.tsv"
-    several = _predict(capsys, trained["gigaword"], "--input", table, "--batch-size", "2")
+    options = ["--input", table, "--batch-size", "2", *SHORT]
+    several = _predict(capsys, trained["gigaword"], *options)
     assert [row["answer"] for row in several] == [row["answer"] for row in wanted.values()]

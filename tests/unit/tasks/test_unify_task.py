@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 pytest.importorskip("fairseq")
 
@@ -165,7 +166,7 @@ def test_effective_epochs_are_logged(folder: Path, caplog: pytest.LogCaptureFixt
     task = free(folder, mixture_weights=json.dumps(WEIGHTS), mixture_epoch_rows=80)
     task.load_dataset("train")
     with caplog.at_level(logging.INFO):
-        task.begin_epoch(3, None)
+        task.begin_epoch(3, nn.Linear(1, 1))
     assert "source more_text is seen 20.000 times, 60.000 times since the start" in caplog.text
     assert "source train is seen 1.000 times, 3.000 times since the start" in caplog.text
     assert "detection" not in caplog.text
