@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import threading
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
@@ -19,9 +20,6 @@ from biomedgpt_fairseq.data.memory import Recycler
 from biomedgpt_fairseq.data.transport import SharedSlots
 
 logger = logging.getLogger(__name__)
-
-# Seconds for which a worker serves on after SIGTERM.
-_GRACE = 60
 
 
 class RowBatchIterator(EpochBatchIterator):  # type: ignore[misc]
@@ -180,11 +178,20 @@ class RowBatchIterator(EpochBatchIterator):  # type: ignore[misc]
 
 
 def _outlive_sigterm(worker: int) -> None:
-    """Serve on for a while after SIGTERM.
+    """Let SIGTERM end a worker only if it comes from the trainer.
 
-    A cluster sends it to all processes of a job; the trainer needs batches until it has saved.
+    A cluster sends it to all processes of a job, and the trainer needs batches until it has saved.
     """
-    signal.signal(signal.SIGTERM, lambda number, frame: None if signal.alarm(_GRACE) else None)
+    if not hasattr(signal, "sigwaitinfo"):  # a system that does not tell the sender
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=_end_with_trainer, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with_trainer(trainer: int) -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != trainer:
+        logger.debug("SIGTERM is left to the trainer")
+    os._exit(0)
 
 
 class _Unpacked:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
+import subprocess
 import time
 from dataclasses import replace
 from typing import Any
@@ -61,6 +63,28 @@ def test_workers_stay_alive_over_epochs() -> None:
     assert processes[0] == processes[1] == processes[2]
     assert len(processes[0]) == 2
     assert str(os.getpid()) not in processes[0]
+
+
+def test_workers_obey_sigterm_of_the_trainer_only() -> None:
+    """A cluster sends it to all processes of a job; multiprocessing ends workers with it."""
+    iterator = RowBatchIterator(dataset(40), BatchOptions(2, num_workers=1))
+    batches = iterator.next_epoch_itr()
+    worker = int(next(batches)["target_strs"][0])
+    subprocess.run(["kill", "-TERM", str(worker)], check=True)
+    assert len([batch["target_strs"] for batch in batches]) == 19
+    os.kill(worker, 0)
+    process = next(p for p in multiprocessing.active_children() if p.pid == worker)
+    process.terminate()
+    process.join(20)
+    assert process.exitcode == 0
+
+
+def test_closing_ends_the_workers() -> None:
+    iterator = RowBatchIterator(dataset(40), BatchOptions(2, num_workers=1))
+    worker = int(next(iterator.next_epoch_itr())["target_strs"][0])
+    iterator.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
 
 
 def test_epochs_differ_in_order_and_randomness() -> None:
