@@ -57,12 +57,25 @@ def with_restore_rules(stock: Callable[..., Any]) -> Callable[..., Any]:
             cfg = resuming_options(cfg)
         with averaged_weights(trainer, resuming=last is not None):
             extra_state, epoch_itr = stock(cfg, trainer, **passthrough_args)
+        if last is not None:
+            finish_epoch(trainer, extra_state)
         plan_schedule(trainer, epoch_itr)
         fairseq_interruption.install(trainer)
         return extra_state, epoch_itr
 
     load_checkpoint.follows_restore_rules = True  # type: ignore[attr-defined]
     return load_checkpoint
+
+
+def finish_epoch(trainer: Any, extra_state: State) -> None:
+    """Tell the learning rate of the validation at the end of the last epoch.
+
+    Stock does it after the checkpoint is written, so a run that goes on from there had not.
+    """
+    position, loss = extra_state["train_iterator"], extra_state.get("val_loss")
+    if position["iterations_in_epoch"] == 0 and loss is not None:
+        trainer.lr_step(position["epoch"] - 1, loss)
+        trainer.lr_step(position["epoch"])
 
 
 def last_checkpoint(cfg: Any, suffix: str) -> Optional[str]:

@@ -88,7 +88,7 @@ def stopping(stock: Callable[..., Any]) -> Callable[..., Any]:
         # First what is due: a validation left out now would be missing in the resumed run.
         losses, should_stop = stock(cfg, trainer, task, epoch_itr, valid_subsets, end_of_epoch)
         if not should_stop and getattr(task, "stop", None) is not None and task.stop.agreed:
-            checkpoint_utils.save_checkpoint(cfg.checkpoint, trainer, epoch_itr, None)
+            checkpoint_utils.save_checkpoint(cfg.checkpoint, trainer, epoch_itr, losses[0])
             if trainer.data_parallel_world_size > 1:
                 # The first worker to end has the others killed, the one that writes among them.
                 torch.distributed.barrier(group=trainer.data_parallel_process_group)

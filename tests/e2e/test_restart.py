@@ -49,6 +49,7 @@ def _assert_same_run(save_dir, unbroken, first):
     ends = [read_checkpoint(folder / "checkpoint_last.pt") for folder in (save_dir, unbroken)]
     for part in ("model", "last_optimizer_state"):
         assert largest_difference(ends[0][part], ends[1][part]) < 1e-6
+    assert ends[0]["optimizer_history"][-1] == ends[1]["optimizer_history"][-1]
     averages = [end["extra_state"]["ema"] for end in ends]
     assert largest_difference(*averages) < 1e-6
 
