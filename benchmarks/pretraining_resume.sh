@@ -10,10 +10,10 @@ export SIZE=${SIZE:-micro} GPUS=${GPUS:-0} NUM_WORKERS=${NUM_WORKERS:-1} MODE=${
 source "$(dirname "$0")/../run_scripts/common.sh"
 show_help "$@"
 : "${RUN_DIR:=$ROOT/runs/pretraining_resume}" "${KILL_AT:=465 995}" "${SAVE_EVERY:=70}"
-: "${PHANTOMS:=1600}" "${EPOCHS:=14}" "${LR:=1e-3}" "${WARMUP_RATIO:=0.05}" "${PATCH:=64}" "${CODES:=256}"
+: "${PHANTOMS=1600}" "${EPOCHS:=14}" "${LR:=1e-3}" "${WARMUP_RATIO:=0.05}" "${PATCH:=64}" "${CODES:=256}"
 : "${VOCAB_SIZE:=1000}" "${BATCH_SIZE:=16}"
 export PHANTOMS EPOCHS LR WARMUP_RATIO PATCH CODES VOCAB_SIZE BATCH_SIZE SEED DRY_RUN VENV
-export DATA="$RUN_DIR/data" OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+export DATA=${DATA:-$RUN_DIR/data} OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 export SAVE_OPTIONS="--no-epoch-checkpoints --save-interval-updates $SAVE_EVERY --keep-interval-updates 1 --log-interval 1"
 OPTIONS=(--sample-patch-num 12 "$@")
 
