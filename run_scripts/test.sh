@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks style, types and scripts, then runs the tests; options go to pytest.
-# Usage: bash run_scripts/test.sh [PYTEST OPTION ...]      e.g. -k trie, -m 'not slow'
+# Usage: bash run_scripts/test.sh [PYTEST OPTION ...]      e.g. -k trie, -m 'not slow', -n 0 (in one process)
 # All checks run; the exit status is that of the first that failed.
 set -euo pipefail
 case "${1:-}" in -h | --help) sed -n '2,4s/^# //p' "$0"; exit 0 ;; esac
@@ -21,5 +21,5 @@ check ruff check .
 check ruff format --check .
 check mypy
 check shellcheck --external-sources "${scripts[@]}"
-check python -m pytest "$@"
+check python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile "$@"
 exit "$status"

@@ -1,8 +1,13 @@
 """Fixtures shared by all tests."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
+
+# Its first import closes all log handlers; inside a test, absl's would close pytest's own files.
+with contextlib.suppress(ImportError):
+    import submitit as submitit
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
