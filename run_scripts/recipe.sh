@@ -92,7 +92,13 @@ name_places() {
   # Image codes and coordinate bins are part of the released vocabulary only.
   if [ "$BPE_DIR" = "$RUN_DIR/vocabulary" ] || [ -f "$BPE_DIR/vocabulary.json" ]; then
     [ -n "${GIVEN[CODES]:-}" ] || CODES=0
-    [ -n "${GIVEN[BINS]:-}" ] || BINS=0
+    # shellcheck disable=SC2153  # PATCH is a setting, too
+    case "$TASK" in
+      detection | visual_grounding)  # bins of their own, which end at the edge of the picture
+        [ -n "${GIVEN[BINS]:-}" ] || BINS=65
+        [ -n "${GIVEN[MAX_IMAGE_SIZE]:-}" ] || MAX_IMAGE_SIZE=$PATCH ;;
+      *) [ -n "${GIVEN[BINS]:-}" ] || BINS=0 ;;
+    esac
   fi
   if [ "$PRECISION" = fp16 ] && [ "$GPUS" = 0 ]; then
     [ -z "${GIVEN[PRECISION]:-}" ] || fail "PRECISION=fp16 needs a GPU; take bf16 or fp32"
@@ -112,12 +118,21 @@ convert() {
     fail "name the data set, SOURCE=FOLDER, or converted files, DATA=FOLDER (see --help)"
   fi
   [ "$BPE_DIR" = "$RUN_DIR/vocabulary" ] && [ ! -f "$BPE_DIR/vocabulary.json" ] || return 0
+  if [ "$TASK" = detection ]; then names_vocabulary; return; fi
   case "$TASK" in
     vqa_gen) columns=2,3,4 ;;
     caption | image_classify) columns=2 ;;
     *) columns=0,1 ;;
   esac
   run biomedgpt vocab train "$DATA/train.tsv" --column "$columns" --size "${VOCAB_SIZE:-4000}" --output "$BPE_DIR"
+}
+
+# A vocabulary of the names in the column of boxes, x0,y0,x1,y1,category,name joined by &&.
+names_vocabulary() {
+  [ "$DRY_RUN" = 1 ] || mkdir -p "$RUN_DIR"
+  [ "$DRY_RUN" = 1 ] ||
+    cut -f 3 "$DATA/train.tsv" | sed 's/&&/\n/g' | sed -E 's/^([^,]*,){5}/ /' >"$RUN_DIR/names.txt"
+  run biomedgpt vocab train "$RUN_DIR/names.txt" --size "${VOCAB_SIZE:-400}" --output "$BPE_DIR"
 }
 
 # split_file NAME: its TSV file; training rows are those of TRAIN_LIMIT, taken at equal distances.
@@ -154,6 +169,7 @@ train_recipe() {
   add --max-tgt-length "$MAX_TGT_LENGTH"
   # shellcheck disable=SC2153  # all of these are set by take_defaults
   add --patch-image-size "$PATCH"
+  add --max-image-size "$MAX_IMAGE_SIZE"
   add --augmentation "$AUGMENTATION"
   add --prompt-type "$PROMPT_TYPE"
   add --val-inference-type "$VALID_SEARCH"

@@ -124,6 +124,41 @@ def covid_chestxray(folder: Path) -> dict[str, str]:
     return {"SOURCE": str(folder), **QUARTERS}
 
 
+def covid_lungs(folder: Path) -> dict[str, str]:
+    images, boxes = [], []
+    for number in range(DRAWN):
+        draw(folder / "images" / f"{number}.jpg", number)
+        facts = {"patientid": str(number), "license": "CC BY"}
+        place = {"id": number, "file_name": f"{number}.jpg", "width": 16, "height": 16}
+        images.append(place | {"metadata": facts})
+        for category in (1, 2):
+            corners = [1.5 + 6 * (category - 1), number % 4, 6, 9.25]
+            boxes.append({"image_id": number, "category_id": category, "bbox": corners})
+    lungs = [{"id": 1, "name": "Right Lung"}, {"id": 2, "name": "Left Lung"}]
+    tables = {"images": images, "categories": lungs, "annotations": boxes}
+    write(folder / "annotations" / "annotations.json", json.dumps(tables))
+    return {"SOURCE": str(folder), **QUARTERS}
+
+
+def bccd(folder: Path) -> dict[str, str]:
+    lists: dict[str, list[str]] = {}
+    for name, number in numbered("train", "val", "test"):
+        draw(folder / "JPEGImages" / f"BloodImage_{number:05}.jpg", number)
+        objects = [("RBC", 1, 1, 6, 8), ("WBC", 3 + number % 5, 4, 16, 16)]
+        annotation = "".join(
+            f"<object><name>{cell}</name><bndbox><xmin>{x0}</xmin><ymin>{y0}</ymin>"
+            f"<xmax>{x1}</xmax><ymax>{y1}</ymax></bndbox></object>"
+            for cell, x0, y0, x1, y1 in objects
+        )
+        size = "<size><width>16</width><height>16</height></size>"
+        file = folder / "Annotations" / f"BloodImage_{number:05}.xml"
+        write(file, f"<annotation>{size}{annotation}</annotation>")
+        lists.setdefault(name, []).append(f"BloodImage_{number:05}")
+    for name, names in lists.items():
+        write(folder / "ImageSets" / "Main" / f"{name}.txt", *names)
+    return {"SOURCE": str(folder)}
+
+
 def chexpert(folder: Path) -> dict[str, str]:
     tables: dict[str, list[tuple[str, str, float]]] = {}
     # The release has no test rows: those of validation are evaluated.
@@ -180,6 +215,8 @@ IMAGE_SETS: dict[str, Builder] = {
     "caption/peir_gross": peir_gross,
     "caption/roco": roco,
     "caption/covid_chestxray": covid_chestxray,
+    "detection/bccd": bccd,
+    "detection/covid_chestxray": covid_lungs,
     "image_classify/chexpert": chexpert,
     "image_classify/rsna_pneumonia": rsna_pneumonia,
     "image_classify/shenzhen": shenzhen,
