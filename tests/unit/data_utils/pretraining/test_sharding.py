@@ -54,9 +54,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def rows(folder: Path, split: str) -> list[str]:
-    return [
-        row for path in folder.glob(f"{split}*.tsv") for row in path.read_text().splitlines()
-    ]
+    return [row for path in folder.glob(f"{split}*.tsv") for row in path.read_text().splitlines()]
 
 
 @settings(max_examples=25, deadline=None)
