@@ -2,9 +2,10 @@
 # One task on phantoms: draws pictures and texts, trains from scratch, evaluates on held-out pictures.
 # Usage: bash run_scripts/phantoms.sh TASK [fairseq-train options]
 # TASK: classify, vqa, caption, nli, summary, detection or grounding. The settings are those of docs/results.md.
-# Settings: RUN_DIR (default runs/phantoms/TASK), ROWS (training rows), VALID_ROWS, TEST_ROWS.
+# Settings: RUN_DIR (default runs/phantoms/TASK), ROWS (training rows), VALID_ROWS, TEST_ROWS; RESTORE with
+# BPE_DIR: checkpoint and vocabulary of another of these runs to start from.
 set -euo pipefail
-SIZE=${SIZE:-micro}
+SIZE=${SIZE:-micro} START=scratch
 # shellcheck source=run_scripts/recipe.sh
 source "$(dirname "$0")/recipe.sh"
 TASKS="classify, vqa, caption, nli, summary, detection or grounding"

@@ -34,7 +34,7 @@ train_and_evaluate() {
 
 # take_defaults COLUMN: gives every setting that the environment leaves unset its default.
 take_defaults() {
-  local column=$1 start=any place=-1 cells name i
+  local column=$1 start=${START:-any} place=-1 cells name i
   local -A found=()
   [ -n "$RESTORE" ] || start=scratch
   while IFS=$'\t' read -r -a cells; do
