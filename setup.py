@@ -52,5 +52,6 @@ setup(
         "cluster": ["submitit>=1.5"],
         "vision": ["torchvision"],
         "parquet": ["pyarrow>=15"],
+        "dedupe": ["imagehash>=4.3", "datasketch>=1.6"],
     },
 )

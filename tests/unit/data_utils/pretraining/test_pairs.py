@@ -106,22 +106,28 @@ def test_wrong_answers_are_collected(tmp_path: Path) -> None:
 
 @pytest.mark.shared
 def test_vqa_rad_gives_its_training_questions(shared_dir: Path, work: Callable[..., Any]) -> None:
-    made = work(pairs.KIND, "vqa_rad", shared_dir / "data" / "vqa-rad", "--max-side", "64")
+    source = shared_dir / "data" / "vqa-rad"
 
-    assert len(made.rows("0")) == 2654 and made.card["rejected"] == {"of the test split": 395}
-    assert {tuple(row) for row in made.rows("2,6,7")} == {("", "vqa_rad", "qa")}
+    # A part of it: pictures are decoded for each row.
+    made = work(pairs.KIND, "vqa_rad", source, "--shards", "20", "--shard", "0")
+
+    card = json.loads((made.folder / "card-00000-of-00020.json").read_text("utf-8"))
+    assert card["items"] == 153 and card["rejected"] == {"of the test split": 20}
+    rows = made.rows("2,6,7", split="train-00000-of-00020")
+    assert len(rows) == 133 and {tuple(row) for row in rows} == {("", "vqa_rad", "qa")}
 
 
 @pytest.mark.shared
 def test_lungs_are_regions(shared_dir: Path, work: Callable[..., Any]) -> None:
     source = shared_dir / "data" / "covid_chestxray"
 
-    made = work(pairs.KIND, "covid_lungs", source)
-    whole = made.rows(TEXT_COLUMNS)
-    made = work(pairs.KIND, "covid_lungs", source, "--max-side", "128")
-    small = made.rows(TEXT_COLUMNS)
+    part = ("--shards", "10", "--shard", "0")
+    name = "train-00000-of-00010"
+    whole = work(pairs.KIND, "covid_lungs", source, *part).rows(TEXT_COLUMNS, name)
+    small = work(pairs.KIND, "covid_lungs", source, *part, "--max-side", "128")
+    small = small.rows(TEXT_COLUMNS, name)
 
-    assert len(whole) == 460 and whole[0][1] == "Right Lung" and whole[0][6] == "visual_grounding"
+    assert len(whole) == 48 and whole[0][1] == "Right Lung" and whole[0][6] == "visual_grounding"
     for row, reduced in zip(whole, small, strict=True):
         box, half = ([float(x) for x in text[3].split(",")] for text in (row, reduced))
         assert half[3] == pytest.approx(box[3] / 4, rel=0.02, abs=2) or half[3] < box[3]
