@@ -158,9 +158,10 @@ class UnifyTransformerModel(UnifiedTransformer, BaseFairseqModel):  # type: igno
 
         Raises ValueError that lists what does not fit, unless strict is False.
         """
-        if not strict:
+        state_dict = self._with_asked_growth(state_dict)
+        if not strict:  # so fairseq restores the average of weights
             return nn.Module.load_state_dict(self, state_dict, strict=False)
-        return load_weights(self, self._with_asked_growth(state_dict))
+        return load_weights(self, state_dict)
 
     def _with_asked_growth(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         if self.options.get("grow_vocabulary"):
