@@ -1,14 +1,11 @@
 """Near-duplicates: found as by comparing all pairs, with bounded work; the program's files."""
 
-import base64
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 pytest.importorskip("imagehash")
 pytest.importorskip("datasketch")
@@ -16,18 +13,7 @@ pytest.importorskip("datasketch")
 from biomedgpt_fairseq.data.tsv import TsvReader
 from data_utils.pretraining import dedupe, near
 from data_utils.pretraining.near import PictureMeasure, TextMeasure, find_near
-
-
-def picture(seed: int, side: int = 96) -> Image.Image:
-    """Smooth, as pictures of the body are."""
-    small = np.random.default_rng(seed).integers(0, 256, (24, 24, 3), dtype=np.uint8)
-    return Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC)
-
-
-def cell(image: Image.Image, **options: Any) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, **(options or {"format": "PNG"}))
-    return base64.b64encode(buffer.getvalue()).decode()
+from tests.unit.data_utils.pretraining.smooth_pictures import cell, picture
 
 
 def brute_force(measure: Any, signatures: np.ndarray) -> np.ndarray:
