@@ -146,4 +146,12 @@ def arranged_weights(state: State, cfg: Any, resuming: bool, path: str) -> State
         logger.info("starting the average from the plain weights of %s", path)
         extra["ema"] = dict(latest)
         extra.pop("ema_fp32_params", None)
+    elif not resuming and _grows(cfg.model):
+        # Tables grow when a model loads them; stock fairseq copies these others in place.
+        extra["ema"] = averaged
+        extra.pop("ema_fp32_params", None)
     return state
+
+
+def _grows(options: Any) -> bool:
+    return any(getattr(options, f"grow_{name}", False) for name in ("vocabulary", "positions"))

@@ -129,8 +129,9 @@ def make_state() -> dict[str, Any]:
     return {"model": {"w": 1.0, "b": 1.0, "version": 3.0}, "extra_state": extra}
 
 
-def make_cfg(store_ema: bool = True, **task: bool) -> SimpleNamespace:
-    return SimpleNamespace(task=SimpleNamespace(**task), ema=SimpleNamespace(store_ema=store_ema))
+def make_cfg(store_ema: bool = True, grow: bool = False, **task: bool) -> SimpleNamespace:
+    parts = {"task": task, "ema": {"store_ema": store_ema}, "model": {"grow_vocabulary": grow}}
+    return SimpleNamespace(**{name: SimpleNamespace(**part) for name, part in parts.items()})
 
 
 def test_model_starts_from_the_average_when_asked():
@@ -145,6 +146,11 @@ def test_average_starts_from_the_plain_weights_when_asked():
     got = arranged_weights(make_state(), cfg, False, "file")
     assert got["extra_state"] == {"ema": make_state()["model"]}
     assert got["model"] == make_state()["model"]
+
+
+def test_tables_that_grow_are_restored_by_the_model_alone():
+    got = arranged_weights(make_state(), make_cfg(grow=True), False, "file")
+    assert got["extra_state"] == {"ema": {"w": 2.5, "b": 5.0}}
 
 
 def test_resumed_run_keeps_both_as_they_are():
