@@ -31,6 +31,7 @@ ELSEWHERE = {
     "pip install": "test_engine_build.py builds what it installs",
     "python -m benchmarks.bench_data": "test_bench_data.py runs it on few rows",
     "python -m benchmarks.bench_decoding": "test_decoding_benchmark.py runs it on a small network",
+    "python -m tests.soak.killed_training": "takes minutes; tests/soak/test_soak.py, two kills",
     "biomedgpt image-codes train": "takes minutes; tests/unit/cli/test_image_codes.py, two steps",
     "biomedgpt vocab download": "needs a network; tests/unit/text/test_download.py serves the file",
 }
