@@ -63,6 +63,7 @@ class GuardedRows(Generic[T]):
         # Shared with worker processes, and safe there: a row's flag is only ever set.
         self._flags = torch.zeros(len(reader), dtype=torch.uint8)
         self._flags.share_memory_()  # type: ignore[no-untyped-call]
+        self._told_truncated = False
 
     def __len__(self) -> int:
         return len(self.reader)
@@ -119,7 +120,9 @@ class GuardedRows(Generic[T]):
     def _note_truncated(self, index: int) -> None:
         if not self._flags[index] & _TRUNCATED:
             self._flags[index] |= _TRUNCATED
-            if self.truncated_rows == 1:
+            # Counting goes through all rows: once, and not for each such row.
+            told, self._told_truncated = self._told_truncated, True
+            if not told and self.truncated_rows == 1:
                 logger.warning(
                     "%s:%d: text cut to the model's position table; further rows are only counted",
                     *self.place(index),
