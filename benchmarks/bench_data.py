@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -40,7 +41,7 @@ print(opened, (after - before) / 1024, (time.perf_counter() - start - opened) / 
 """
 
 
-def bench_index(folder: Path, num_rows: int) -> dict[str, float]:
+def bench_index(folder: Path, num_rows: int, repeats: int = 3) -> dict[str, float]:
     """Seconds and MB for a file of short rows: indexing, then opening with the index."""
     path = folder / "rows.tsv"
     with path.open("w", encoding="utf-8") as file:
@@ -54,7 +55,7 @@ def bench_index(folder: Path, num_rows: int) -> dict[str, float]:
     TsvReader(str(path))
     indexing = time.perf_counter() - start_time
     runs = []
-    for _ in range(3):
+    for _ in range(repeats):
         run = subprocess.run(
             [sys.executable, "-c", OPEN, str(path)], capture_output=True, text=True, check=True
         )
@@ -70,8 +71,9 @@ def bench_index(folder: Path, num_rows: int) -> dict[str, float]:
     }
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Options of `bench_index` and `bench_loader`."""
+    parser = argparse.ArgumentParser(prog="benchmarks.bench_data", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the indexed file")
     parser.add_argument("--images", type=int, default=640, help="pictures of the loader run")
     parser.add_argument("--side", type=int, default=512, help="side of the stored pictures")
@@ -81,16 +83,17 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", type=Path, help="write the figures to this file")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
-def main() -> None:
-    options = parse_arguments()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status of the program."""
+    options = parse_arguments(arguments)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         figures = {
-            "index": bench_index(folder, options.rows),
+            "index": bench_index(folder, options.rows, min(options.repeats, 3)),
             "loader": bench_loader(folder, options),
         }
     for group, values in figures.items():
@@ -100,7 +103,8 @@ def main() -> None:
     print(f"{'process':8} {'peak_mb':28} {peak:14.4g}")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

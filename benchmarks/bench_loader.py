@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 from benchmarks.baselines.picture_decoding import PlainProcesses, decode_rgb, keep_freed_memory
+from benchmarks.ratios import Ratio
 from biomedgpt_fairseq.data.collate import pack
 from biomedgpt_fairseq.data.composition import Example
 from biomedgpt_fairseq.data.fairseq_dataset import RowDataset
@@ -85,13 +86,8 @@ class Loader:
         return time.process_time() + sum(map(time.clock_gettime, clocks))
 
 
-def bench_loader(folder: Path, options: argparse.Namespace) -> dict[str, float]:
-    """The loader against bare processes, measured in turn so that noise hits all alike.
-
-    Ratios are those of throughput, per round: median, smallest and largest.  Those of CPU time are
-    what a machine without idle cores would show, and hardly depend on what else runs on it.
-    """
-    path = write_images(folder, options.images, options.side, options.format)
+def measure_rounds(path: Path, options: argparse.Namespace) -> list[dict[str, Cost]]:
+    """Costs of the loader and of bare processes, measured in turn so that noise hits all alike."""
     data = [base64.b64decode(row[1]) for row in TsvReader(str(path))]
     plain, tuned = (
         PlainProcesses(data, options.size, options.workers, tuned) for tuned in (False, True)
@@ -105,10 +101,35 @@ def bench_loader(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     ]
     plain.close()
     tuned.close()
+    return rounds
+
+
+def bench_loader(folder: Path, options: argparse.Namespace) -> dict[str, float]:
+    """The loader against bare processes, and its steps.
+
+    Ratios are those of throughput, per round: median, smallest and largest.  Those of CPU time are
+    what a machine without idle cores would show, and hardly depend on what else runs on it.
+    """
+    path = write_images(folder, options.images, options.side, options.format)
+    rounds = measure_rounds(path, options)
     figures = {
         key: getattr(options, key) for key in ("images", "side", "size", "workers", "batch_size")
     }
     return {**figures, **_summarize(rounds), **step_costs(path, options)}
+
+
+def loader_ratios(folder: Path, options: argparse.Namespace) -> list[Ratio]:
+    """CPU milliseconds per picture of the loader against those of bare processes."""
+    path = write_images(folder, options.images, options.side, options.format)
+    rounds = measure_rounds(path, options)
+    name = f"loader, {options.workers} workers, CPU ms a picture"
+    loader, plain, tuned = (
+        [costs[side].cpu for costs in rounds] for side in ("loader", "plain", "tuned")
+    )
+    return [
+        Ratio(f"{name}; plain processes", loader, plain, 0.9),
+        Ratio(f"{name}; tuned processes", loader, tuned),
+    ]
 
 
 def _cost(run: Callable[[], float], count: int) -> Cost:

@@ -20,7 +20,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.bench_decoding import BOS, build_setting, make_answers
+from benchmarks.baselines.stock_search import BOS
+from benchmarks.bench_decoding import build_setting, make_answers
 from biomedgpt_fairseq.config import SIZES
 from biomedgpt_fairseq.data.tsv import TsvReader
 from biomedgpt_fairseq.decoding.all_candidates import score_candidates

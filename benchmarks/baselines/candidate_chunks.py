@@ -24,17 +24,19 @@ def score_chunks(
     encoder_out: EncoderOutput,
     prompt: Sequence[int],
     answers: Sequence[Sequence[int]],
+    scored: Sequence[Sequence[int]],
     chunk: int = 20,
 ) -> Tensor:
     """Sum of the log-probabilities of each answer's tokens among the allowed ones: (B, K).
 
-    prompt: decoder prompt of all B samples, bos first.  answers: K lists that end in eos.
+    prompt: decoder prompt of all B samples, bos first.  answers: lists that end in eos, all of
+    which are allowed; scored: K of them.
     """
     trie = DictionaryTrie(answers)
     batch = encoder_out["encoder_out"].size(0)
     scores = []
-    for start in range(0, len(answers), chunk):
-        part = answers[start : start + chunk]
+    for start in range(0, len(scored), chunk):
+        part = scored[start : start + chunk]
         longest = max(map(len, part))
         inputs = torch.full((len(part), len(prompt) + longest - 1), PAD)
         targets = torch.full((len(part), longest), PAD)

@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from benchmarks import bench_decoding
-
-SMALL = [
-    "--size",
-    "micro",
-    "--batch",
-    "2",
-    "--image",
-    "64",
-    "--answers",
-    "60",
-    "--candidates",
-    "45",
-    "--repeats",
-    "2",
-]
+from benchmarks.ratios import Ratio
+from biomedgpt_fairseq.text.trie import AnswerTrie
 
 
-def test_both_sides_agree_and_every_repetition_is_kept(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert bench_decoding.main([*SMALL, "--json", str(tmp_path / "figures.json")]) == 0
-
-    figures = json.loads((tmp_path / "figures.json").read_text("utf-8"))
-    assert len(figures) == 4
-    assert all(len(side) == 2 and min(side) > 0 for pair in figures.values() for side in pair)
-    printed = capsys.readouterr().out
-    assert all(name in printed for name in figures)
+def test_candidates_of_a_sample_of_passes_count_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_decoding, "MAX_PLAIN", 15)
+    monkeypatch.setattr(bench_decoding, "side_by_side", lambda *_: Ratio("", [1.0], [2.0]))
+    with torch.inference_mode():
+        setting = bench_decoding.build_setting("micro", 2, 64, repeats=1)
+        trie = AnswerTrie(bench_decoding.make_answers(45))
+        assert bench_decoding.bench_candidates(setting, trie).compared == [6.0]
 
 
 def test_another_answer_or_score_is_noticed() -> None:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
-import pytest
 import torch
 
-from benchmarks import bench_training
 from benchmarks.bench_training import Setting, Side
 
 SETTING = Setting("micro", batch=2, image=64, target=7)
@@ -43,25 +38,10 @@ def test_ours_keeps_less_and_no_bias_per_layer() -> None:
     assert plain["operations"] > 0
 
 
-def test_sides_take_turns_and_every_repetition_is_kept(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    options = [
-        "--size",
-        "micro",
-        "--batch",
-        "2",
-        "--image",
-        "64",
-        "--target",
-        "7",
-        "--repeats",
-        "2",
-        "--json",
-    ]
-    assert bench_training.main([*options, str(tmp_path / "figures.json")]) == 0
-    figures = json.loads((tmp_path / "figures.json").read_text("utf-8"))
-    assert len(figures) == 5
-    times = [pair for name, pair in figures.items() if "seconds" in name]
-    assert all(len(side) == 2 and min(side) > 0 for pair in times for side in pair)
-    assert "share of a product's rate, ours" in capsys.readouterr().out
+def test_step_changes_the_weights_and_tells_its_time() -> None:
+    side = Side(SETTING, ours=True, keep_memory=False)
+    before = next(side.model.parameters()).clone()
+    found = side.step()
+    assert found["clock"] > 0
+    assert found["processor"] > 0
+    assert not torch.equal(before, next(side.model.parameters()))

@@ -1,20 +1,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from benchmarks.baselines.picture_decoding import decode_and_resize, decode_and_resize_rgb
+from benchmarks.bench_data import main
 from benchmarks.bench_loader import write_images
 from biomedgpt_fairseq.data.image import ImageTransform, decode_base64, load_image
 from biomedgpt_fairseq.data.tsv import TsvReader
 
-ROOT = Path(__file__).parents[3]
-SMALL = "--rows 2000 --images 8 --side 32 --size 16 --batch-size 4 --workers 1 --repeats 2"
+SMALL = "--rows 2000 --images 8 --side 32 --size 16 --batch-size 4 --workers 1 --repeats 1"
 
 
 def test_baselines_decode_what_the_loader_decodes(tmp_path: Path) -> None:
@@ -25,14 +23,12 @@ def test_baselines_decode_what_the_loader_decodes(tmp_path: Path) -> None:
 
 
 def test_benchmark_reports_ratios_and_costs(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.bench_data", *SMALL.split(), "--json"]
-    subprocess.run([*command, tmp_path / "figures.json"], cwd=ROOT, check=True, capture_output=True)
+    assert main([*SMALL.split(), "--json", str(tmp_path / "figures.json")]) == 0
     figures = json.loads((tmp_path / "figures.json").read_text("utf-8"))
     assert figures["index"]["rows"] == 2000
     loader = figures["loader"]
     assert 0 < loader["loader_parent_cpu_ms"] < loader["loader_cpu_ms"]
-    assert loader["wall_ratio_to_tuned_min"] <= loader["wall_ratio_to_tuned"]
-    assert loader["cpu_ratio_to_plain"] <= loader["cpu_ratio_to_plain_max"]
+    assert 0 < loader["cpu_ratio_to_plain"] <= loader["cpu_ratio_to_plain_max"]
     steps = {key for key in loader if key.startswith("step_")}
     assert steps == {
         f"step_{step}_cpu_ms"

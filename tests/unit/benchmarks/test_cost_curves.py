@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.bench_startup import bench_startup, make_texts
+from benchmarks.bench_startup import make_texts
 from benchmarks.cost_curves import growth_order, main
-from biomedgpt_fairseq.text.compact import train_compact_vocabulary
 
 
 @pytest.mark.parametrize("order", [0.0, 1.0, 2.0])
@@ -31,11 +30,3 @@ def test_answers_of_the_start_up_benchmark_differ() -> None:
     texts = make_texts(300)
     assert len(set(texts)) == 300
     assert max(len(text.split()) for text in texts) == 5
-
-
-def test_start_is_measured_with_few_and_with_all_answers(tmp_path: Path) -> None:
-    pytest.importorskip("fairseq")
-    train_compact_vocabulary(make_texts(50), 400, tmp_path / "vocabulary")
-    figures = bench_startup(tmp_path / "vocabulary", answers=100, repeats=1)
-    assert set(figures) == {f"{n}: {unit}" for n in ("ten", "all") for unit in ("seconds", "MB")}
-    assert all(0 < seconds < 60 for n in ("ten", "all") for seconds in figures[f"{n}: seconds"])
