@@ -32,7 +32,7 @@ command -v java >/dev/null || {
 
 [ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV"
 "$VENV/bin/python" -m pip install --disable-pip-version-check --quiet \
-  --requirement requirements.txt --editable '.[metrics,cluster,dev]'
+  --requirement requirements.txt --editable '.[metrics,cluster,dedupe,dev]'
 "$VENV/bin/python" -m pip check
 echo "$stamp" >"$VENV/setup-stamp"
 echo "setup: $VENV is ready; 'source $VENV/bin/activate' puts fairseq-train and biomedgpt on the PATH"
