@@ -114,6 +114,17 @@ def test_cut_rows_are_counted_and_the_first_is_logged(
     assert len(caplog.records) == 1
 
 
+def test_cut_rows_are_not_counted_for_each_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = dataset(tmp_path, ["long"] * 50)
+    counted = []
+    monkeypatch.setattr(rows, "_count", lambda flag: counted.append(flag) or len(counted))
+    for i in range(50):
+        rows[i]
+    assert len(counted) == 1
+
+
 def test_collater_of_nothing_is_a_dummy(tmp_path: Path) -> None:
     rows = dataset(tmp_path, ["0", "1"])
     assert rows.collater([]) == {}
