@@ -10,7 +10,7 @@ export SIZE=${SIZE:-micro} GPUS=${GPUS:-0} NUM_WORKERS=${NUM_WORKERS:-0}
 # shellcheck source=run_scripts/common.sh
 source "$(dirname "$0")/../run_scripts/common.sh"
 show_help "$@"
-: "${RUN_DIR:=$ROOT/runs/label_fractions}" "${PRETRAIN_ROWS:=12000}" "${BOX_ROWS:=6000}" "${UPDATES:=1200}" "${SEEDS:=1 2 3}"
+: "${RUN_DIR:=$ROOT/runs/label_fractions}" "${PRETRAIN_ROWS:=12000}" "${BOX_ROWS:=6000}" "${UPDATES:=700}" "${SEEDS:=1 2 3}"
 : "${LEFT_OUT=train text image detection}" "${SHARES=1 10 100}" "${LEFT_OUT_SHARES:=1}"
 : "${RATES:=3e-4 1e-3 3e-3}" "${ROWS:=3000}" "${VALID_ROWS:=300}" "${TEST_ROWS:=1000}" "${PATCH:=64}"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}"
@@ -59,7 +59,7 @@ pretrain() {
 
 # fine_tune START SHARE SEED RATE: on rows that the seed chooses. START: scratch or a pretraining.
 fine_tune() {
-  local RESTORE='' SEED=$3 count=$((ROWS * $2 / 100)) batch=64 epochs=8
+  local RESTORE='' SEED=$3 count=$((ROWS * $2 / 100)) batch=64 epochs=6
   local save_dir="$RUN_DIR/fine_tuned/$1/$2/$3/$4" rows="$RUN_DIR/rows/$2_$3.tsv"
   [ ! -f "$save_dir/checkpoint_last.pt" ] || return 0
   # Little data is seen more often, in smaller batches.
@@ -75,11 +75,10 @@ fine_tune() {
     --no-epoch-checkpoints
 }
 
-compare() { python -m benchmarks.label_fractions "$RUN_DIR" "$@"; }
-
 # best_rate START SHARE: the learning rate whose first seed did best on the validation rows.
 best_rate() {
-  if [ "$DRY_RUN" = 1 ]; then echo "${RATES%% *}"; else compare --best-rate "$1" "$2" "${SEEDS%% *}"; fi
+  if [ "$DRY_RUN" = 1 ]; then echo "${RATES%% *}"; return; fi
+  python -m benchmarks.label_fractions "$RUN_DIR" --best-rate "$1" "$2" "${SEEDS%% *}"
 }
 
 # arm START SHARE: a learning rate by the first seed, then all seeds.
@@ -103,5 +102,6 @@ if wants train; then
   done
 fi
 if wants eval; then
-  run compare --json "$RUN_DIR/label_fractions.json" --svg "$RUN_DIR/label_fractions.svg"
+  run python -m benchmarks.label_fractions "$RUN_DIR" --json "$RUN_DIR/label_fractions.json" \
+    --svg "$RUN_DIR/label_fractions.svg"
 fi

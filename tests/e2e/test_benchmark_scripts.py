@@ -6,6 +6,7 @@ from script_commands import ROOT, dry_run, start_script
 
 REAL = ROOT / "benchmarks" / "pretraining_real.sh"
 VARIANTS = ROOT / "benchmarks" / "instruction_variants.sh"
+FRACTIONS = ROOT / "benchmarks" / "label_fractions.sh"
 
 
 def test_pretraining_on_real_data_has_all_corpora_and_kinds(tmp_path) -> None:
@@ -33,3 +34,28 @@ def test_paraphrases_are_all_that_differs_between_the_models(tmp_path) -> None:
     assert mixed.replace("0.25", "0") == without
     evaluated = [line for line in lines if "biomedgpt evaluate" in line]
     assert len(evaluated) == 2 and all(" --paraphrases " in line for line in evaluated)
+
+
+def test_arms_of_the_label_fractions_differ_in_their_start_alone(tmp_path) -> None:
+    settings = {"SHARES": "10", "SEEDS": "1 2", "RATES": "1e-3", "RUN_DIR": str(tmp_path)}
+    lines = [line for line in dry_run(FRACTIONS, **settings) if "fairseq-train" in line]
+    tuned = [line for line in lines if "--task image_classify" in line]
+    pretrained = [line for line in tuned if "/fine_tuned/all/" in line]
+    scratch = [line for line in tuned if "/fine_tuned/scratch/" in line]
+    assert len(pretrained) == len(scratch) > 0
+    resets = "".join(f" --reset-{part}" for part in ("optimizer", "dataloader", "meters"))
+    restore = f" --restore-file {tmp_path}/all/checkpoint_last.pt{resets}"
+    for ours, theirs in zip(pretrained, scratch, strict=True):
+        assert restore in ours
+        assert ours.replace(restore, "").replace("/all/", "/scratch/") == theirs
+
+
+def test_label_fractions_leave_out_one_kind_at_a_time(tmp_path) -> None:
+    lines = dry_run(FRACTIONS, SHARES="1", RUN_DIR=str(tmp_path))
+    full, *without = [line for line in lines if "--task unify_task" in line]
+    assert len(without) == 4
+    for line, kind in zip(without, ("train", "text", "image", "detection"), strict=True):
+        name = f"/without_{kind} "
+        assert name in line and f'"{kind}": 0' in line and f'"{kind}": 0' not in full
+        restored = [other for other in lines if f" --restore-file {tmp_path}{name[:-1]}/" in other]
+        assert len(restored) == 3
