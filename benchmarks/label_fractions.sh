@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What pretraining brings when labels are few: phantoms are classified after fine-tuning on 1, 10 and
-# 100 % of the labels, from a pretrained network and from scratch, three seeds each; then from
-# networks whose pretraining lacked one of the four kinds of rows.
+# What pretraining brings when labels are few: the modality of phantoms (or CLASSES=finding) after
+# fine-tuning on 1, 10 and 100 % of the labels, from a pretrained network and from scratch, three seeds
+# each; then from networks whose pretraining lacked one of the four kinds of rows.
 # Usage: bash benchmarks/label_fractions.sh
 # Settings: RUN_DIR (default runs/label_fractions), PRETRAIN_ROWS, BOX_ROWS, UPDATES (of pretraining), SEEDS,
 # LEFT_OUT (kinds), SHARES (in per cent), LEFT_OUT_SHARES, RATES (learning rates to choose from).
@@ -12,9 +12,9 @@ source "$(dirname "$0")/../run_scripts/common.sh"
 show_help "$@"
 : "${RUN_DIR:=$ROOT/runs/label_fractions}" "${PRETRAIN_ROWS:=12000}" "${BOX_ROWS:=6000}" "${UPDATES:=700}" "${SEEDS:=1 2 3}"
 : "${LEFT_OUT=train text image detection}" "${SHARES=1 10 100}" "${LEFT_OUT_SHARES:=1}"
-: "${RATES:=3e-4 1e-3 3e-3}" "${ROWS:=3000}" "${VALID_ROWS:=300}" "${TEST_ROWS:=1000}" "${PATCH:=64}"
+: "${RATES:=3e-4 1e-3 3e-3}" "${ROWS:=3000}" "${VALID_ROWS:=300}" "${TEST_ROWS:=1000}" "${PATCH:=64}" "${CLASSES:=modality}"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}"
-DATA="$RUN_DIR/data" LABELS="$RUN_DIR/labels" BPE_DIR="$RUN_DIR/vocabulary"
+DATA="$RUN_DIR/data" TARGET="$RUN_DIR/$CLASSES" LABELS="$RUN_DIR/$CLASSES/labels" BPE_DIR="$RUN_DIR/vocabulary"
 # One network for all: the same vocabulary, image codes and location bins.
 NETWORK=(--patch-image-size "$PATCH" --code-dict-size 256 --num-bins 65 --entangle-position-embedding)
 # Boxes weigh more than in the released models' mixture, as minutes have to do.
@@ -32,7 +32,7 @@ prepare() {
     --size "$PATCH" --seed "$((SEED + 2))"
   [ "$DRY_RUN" = 1 ] || cp "$RUN_DIR/boxes/train.tsv" "$RUN_DIR/boxes/detection.tsv"
   # Another seed: no case of the pretraining is one of the labelled ones.
-  run biomedgpt phantoms --task classify --output "$LABELS" --train "$ROWS" --valid "$VALID_ROWS" \
+  run biomedgpt phantoms --task classify --labels "$CLASSES" --output "$LABELS" --train "$ROWS" --valid "$VALID_ROWS" \
     --test "$TEST_ROWS" --size "$PATCH" --seed "$((SEED + 1))"
   for split in image valid_image; do
     [ -f "$DATA/codes/$split.tsv" ] || run biomedgpt image-codes extract --cpu --num-workers 0 --size "$((PATCH / 2))" \
@@ -59,14 +59,14 @@ pretrain() {
 
 # fine_tune START SHARE SEED RATE: on rows that the seed chooses. START: scratch or a pretraining.
 fine_tune() {
-  local RESTORE='' SEED=$3 count=$((ROWS * $2 / 100)) batch=64 epochs=6
-  local save_dir="$RUN_DIR/fine_tuned/$1/$2/$3/$4" rows="$RUN_DIR/rows/$2_$3.tsv"
+  local RESTORE='' SEED=$3 count=$((ROWS * $2 / 100)) batch=64 epochs=3
+  local save_dir="$TARGET/fine_tuned/$1/$2/$3/$4" rows="$TARGET/rows/$2_$3.tsv"
   [ ! -f "$save_dir/checkpoint_last.pt" ] || return 0
   # Little data is seen more often, in smaller batches.
-  if [ "$2" -le 1 ]; then batch=16 epochs=60; elif [ "$2" -le 10 ]; then batch=32 epochs=30; fi
+  if [ "$2" -le 1 ]; then batch=16 epochs=60; elif [ "$2" -le 10 ]; then batch=32 epochs=12; fi
   [ "$1" = scratch ] || RESTORE="$RUN_DIR/$1/checkpoint_last.pt"
   if [ "$DRY_RUN" != 1 ]; then
-    mkdir -p "$RUN_DIR/rows"
+    mkdir -p "$TARGET/rows"
     sed -n "$(((count * ($3 - 1)) % ROWS + 1)),+$((count - 1))p" "$LABELS/train.tsv" >"$rows"
   fi
   launch_train image_classify "$rows,$LABELS/valid.tsv" "$save_dir" "${NETWORK[@]}" \
@@ -78,7 +78,7 @@ fine_tune() {
 # best_rate START SHARE: the learning rate whose first seed did best on the validation rows.
 best_rate() {
   if [ "$DRY_RUN" = 1 ]; then echo "${RATES%% *}"; return; fi
-  python -m benchmarks.label_fractions "$RUN_DIR" --best-rate "$1" "$2" "${SEEDS%% *}"
+  python -m benchmarks.label_fractions "$TARGET" --best-rate "$1" "$2" "${SEEDS%% *}"
 }
 
 # arm START SHARE: a learning rate by the first seed, then all seeds.
@@ -102,6 +102,6 @@ if wants train; then
   done
 fi
 if wants eval; then
-  run python -m benchmarks.label_fractions "$RUN_DIR" --json "$RUN_DIR/label_fractions.json" \
-    --svg "$RUN_DIR/label_fractions.svg"
+  run python -m benchmarks.label_fractions "$TARGET" --json "$TARGET/label_fractions.json" \
+    --svg "$TARGET/label_fractions.svg"
 fi
