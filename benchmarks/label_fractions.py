@@ -1,6 +1,6 @@
 """What pretraining brings at each share of the labels: test, paired differences, plot.
 
-    python -m benchmarks.label_fractions runs/label_fractions/modality --svg docs/label_fractions.svg
+    python -m benchmarks.label_fractions runs/label_fractions/modality --svg label_fractions.svg
 
 Reads the networks that benchmarks/label_fractions.sh trained, fine_tuned/START/SHARE/SEED/RATE, and
 tests those with the learning rate that was chosen on validation rows.  Differences to training from
@@ -186,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run_dir", type=Path, help="RUN_DIR/CLASSES of benchmarks/label_fractions.sh")
+    parser.add_argument("run_dir", type=Path, help="RUN_DIR/CLASSES of label_fractions.sh")
     parser.add_argument("--best-rate", nargs=3, metavar=("START", "SHARE", "SEED"))
     parser.add_argument("--json", type=Path, help="file for all figures")
     parser.add_argument("--svg", type=Path, help="file for the plot")
