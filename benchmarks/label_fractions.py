@@ -1,6 +1,6 @@
 """What pretraining brings at each share of the labels: test, paired differences, plot.
 
-    python -m benchmarks.label_fractions runs/label_fractions/modality --svg label_fractions.svg
+    python -m benchmarks.label_fractions runs/label_fractions/questions --svg label_fractions.svg
 
 Reads the networks that benchmarks/label_fractions.sh trained, fine_tuned/START/SHARE/SEED/RATE, and
 tests those with the learning rate that was chosen on validation rows.  Differences to training from
@@ -26,6 +26,8 @@ from biomedgpt_fairseq.cli.main import main as biomedgpt
 from biomedgpt_fairseq.report.training_log import read_curves
 
 FULL, SCRATCH = "all", "scratch"
+SCORES = ("score", "vqa_score")
+"""What classification and question answering call their accuracy."""
 DRAWS = 2000
 Correct = NDArray[np.float64]
 """(seeds, test rows): 1 where the answer is right."""
@@ -52,7 +54,7 @@ class Arm:
 def valid_accuracy(run: Path) -> float:
     """What training logged last for the validation rows.  Raises ValueError without such a line."""
     for curve in read_curves(run / "train.log"):
-        if (curve.split, curve.name) == ("valid", "score"):
+        if curve.split == "valid" and curve.name in SCORES:
             return curve.values[-1]
     raise ValueError(f"{run / 'train.log'} has no validation: did the training end?")
 
@@ -186,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run_dir", type=Path, help="RUN_DIR/CLASSES of label_fractions.sh")
+    parser.add_argument("run_dir", type=Path, help="RUN_DIR/TARGET of label_fractions.sh")
     parser.add_argument("--best-rate", nargs=3, metavar=("START", "SHARE", "SEED"))
     parser.add_argument("--json", type=Path, help="file for all figures")
     parser.add_argument("--svg", type=Path, help="file for the plot")

@@ -39,7 +39,7 @@ def test_paraphrases_are_all_that_differs_between_the_models(tmp_path) -> None:
 def test_arms_of_the_label_fractions_differ_in_their_start_alone(tmp_path) -> None:
     settings = {"SHARES": "10", "SEEDS": "1 2", "RATES": "1e-3", "RUN_DIR": str(tmp_path)}
     lines = [line for line in dry_run(FRACTIONS, **settings) if "fairseq-train" in line]
-    tuned = [line for line in lines if "--task image_classify" in line]
+    tuned = [line for line in lines if "--task vqa_gen" in line]
     pretrained = [line for line in tuned if "/fine_tuned/all/" in line]
     scratch = [line for line in tuned if "/fine_tuned/scratch/" in line]
     assert len(pretrained) == len(scratch) > 0
