@@ -13,7 +13,7 @@ source "$(dirname "$0")/../run_scripts/common.sh"
 show_help "$@"
 : "${RUN_DIR:=$ROOT/runs/label_fractions}" "${PRETRAIN_ROWS:=12000}" "${BOX_ROWS:=6000}" "${UPDATES:=700}" "${SEEDS:=1 2 3}"
 : "${LEFT_OUT=train text image detection}" "${SHARES=1 10 100}" "${LEFT_OUT_SHARES:=1}"
-: "${RATES:=3e-4 1e-3}" "${ROWS:=3000}" "${VALID_ROWS:=300}" "${TEST_ROWS:=1000}" "${PATCH:=64}" "${TARGET:=questions}"
+: "${RATES:=1e-4 3e-4 1e-3}" "${ROWS:=3000}" "${VALID_ROWS:=300}" "${TEST_ROWS:=1000}" "${PATCH:=64}" "${TARGET:=questions}"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}"
 DATA="$RUN_DIR/data" RUNS="$RUN_DIR/$TARGET" LABELS="$RUN_DIR/$TARGET/labels" BPE_DIR="$RUN_DIR/vocabulary"
 # One network for all: the same vocabulary, image codes and location bins.
