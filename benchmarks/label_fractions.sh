@@ -46,10 +46,13 @@ prepare() {
   [ -d "$BPE_DIR" ] || run biomedgpt vocab train "$DATA/corpus.txt" --size 1000 --output "$BPE_DIR"
 }
 
+# A run that was stopped has a checkpoint, too.
+finished() { [ "$DRY_RUN" != 1 ] && grep -qs "done training" "$1/train.log"; }
+
 # pretrain NAME [KIND]: NAME is all, or what is left out: KIND.
 pretrain() {
   local kind weights='' sources=()
-  [ ! -f "$RUN_DIR/$1/checkpoint_last.pt" ] || return 0
+  ! finished "$RUN_DIR/$1" || return 0
   for kind in "${KINDS[@]}"; do
     if [ "$kind" = "${2:-}" ]; then weights+=", \"$kind\": 0"; else weights+=", \"$kind\": ${WEIGHTS[$kind]}"; fi
   done
@@ -66,7 +69,7 @@ pretrain() {
 fine_tune() {
   local RESTORE='' SEED=$3 count=$((ROWS * $2 / 100)) batch=64 epochs=3
   local save_dir="$RUNS/fine_tuned/$1/$2/$3/$4" rows="$RUNS/rows/$2_$3.tsv"
-  [ ! -f "$save_dir/checkpoint_last.pt" ] || return 0
+  ! finished "$save_dir" || return 0
   # Little data is seen more often, in smaller batches.
   if [ "$2" -le 1 ]; then batch=16 epochs=50; elif [ "$2" -le 10 ]; then batch=32 epochs=12; fi
   [ "$1" = scratch ] || RESTORE="$RUN_DIR/$1/checkpoint_last.pt"
