@@ -18,6 +18,7 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "fairseq.modules.transformer_layer": ("fast_path",),
     "fairseq.optim.fp16_optimizer": ("bf16",),
     "fairseq.options": ("bf16",),
+    "fairseq.trainer": ("overflow_on_cpu",),
     "fairseq.utils": ("user_dir",),
     "fairseq_cli.hydra_train": ("quoting",),
 }
