@@ -16,7 +16,7 @@ from typing import Any, Dict, Optional
 from fairseq import checkpoint_utils
 from fairseq.file_io import PathManager
 
-from biomedgpt_fairseq import fairseq_interruption
+from biomedgpt_fairseq import fairseq_bad_updates, fairseq_interruption
 from biomedgpt_fairseq.fairseq_recovery import recover_last
 from biomedgpt_fairseq.optim.warmup_ratio import plan_schedule
 
@@ -61,6 +61,11 @@ def with_restore_rules(stock: Callable[..., Any]) -> Callable[..., Any]:
             finish_epoch(trainer, extra_state)
         plan_schedule(trainer, epoch_itr)
         fairseq_interruption.install(trainer)
+        fairseq_bad_updates.install(
+            trainer,
+            extra_state if last is not None else None,
+            functools.partial(rewind, trainer, epoch_itr),
+        )
         return extra_state, epoch_itr
 
     load_checkpoint.follows_restore_rules = True  # type: ignore[attr-defined]
@@ -76,6 +81,21 @@ def finish_epoch(trainer: Any, extra_state: State) -> None:
     if position["iterations_in_epoch"] == 0 and loss is not None:
         trainer.lr_step(position["epoch"] - 1, loss)
         trainer.lr_step(position["epoch"])
+
+
+def rewind(trainer: Any, epoch_itr: Any) -> Optional[State]:
+    """Go back to the run's last checkpoint, but not in the data.
+
+    Returns its extra_state, None if there is no checkpoint yet.
+    """
+    last = last_checkpoint(trainer.cfg.checkpoint, trainer.checkpoint_suffix)
+    if last is None:
+        return None
+    with averaged_weights(trainer, resuming=True):
+        extra_state: State = trainer.load_checkpoint(last, reset_meters=True)
+    finish_epoch(trainer, extra_state)
+    plan_schedule(trainer, epoch_itr)
+    return extra_state
 
 
 def last_checkpoint(cfg: Any, suffix: str) -> Optional[str]:

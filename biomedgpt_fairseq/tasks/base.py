@@ -12,6 +12,7 @@ from biomedgpt_fairseq.criterions.label_smoothed import parse_range
 from biomedgpt_fairseq.data.memory import keep_freed_memory
 from biomedgpt_fairseq.decoding.box_grammar import BoxRules
 from biomedgpt_fairseq.decoding.fairseq_generator import BeamGenerator, build_generator
+from biomedgpt_fairseq.fairseq_bad_updates import LossWatch
 from biomedgpt_fairseq.fairseq_interruption import StopRequest
 from biomedgpt_fairseq.tasks.input_form import InputForm
 from biomedgpt_fairseq.tasks.options import TaskOptions
@@ -50,6 +51,7 @@ class BiomedTask(RowsTask):
         super().__init__(cfg, tokenizer)
         self._prompted: Optional[BeamGenerator] = None
         self.stop = StopRequest()
+        self.loss_watch = LossWatch()
 
     def begin_epoch(self, epoch: int, model: Any) -> None:
         """Hook of the trainer."""
@@ -75,7 +77,7 @@ class BiomedTask(RowsTask):
         if ignore_grad:
             loss = loss * 0
         with torch.autograd.profiler.record_function("backward"):
-            optimizer.backward(loss)
+            optimizer.backward(self.loss_watch.watch(loss))
         self.stop.report(log)
         return loss, sample_size, log
 

@@ -15,6 +15,7 @@ INFERENCE_TYPES = ChoiceEnum(["allcand", "beamsearch"])
 BAD_ROW_POLICIES = ChoiceEnum(["raise", "skip"])
 UNKNOWN_ANSWER_POLICIES = ChoiceEnum(["raise", "drop", "extend"])
 IMAGE_COLUMN_KINDS = ChoiceEnum(["auto", "base64", "path"])
+BAD_LOSS_POLICIES = ChoiceEnum(["stop", "skip", "rewind"])
 AUGMENTATIONS = ChoiceEnum(["released", "gentle", "laterality-safe", "none"])
 
 
@@ -61,6 +62,17 @@ class TaskOptions(FairseqDataclass):
     on_bad_row: BAD_ROW_POLICIES = field(
         default="raise",
         metadata={"help": "what to do with an unreadable row: stop, or log, count and replace it"},
+    )
+    on_bad_loss: BAD_LOSS_POLICIES = field(
+        default="stop",
+        metadata={
+            "help": "after an update with a bad loss or gradient: stop, drop the update, or go "
+            "back to the last checkpoint and on behind its rows"
+        },
+    )
+    gradient_spike_factor: float = field(
+        default=0.0,
+        metadata={"help": "a gradient norm of so many times the usual is bad, too (0: none is)"},
     )
     on_unknown_answer: UNKNOWN_ANSWER_POLICIES = field(
         default="raise",

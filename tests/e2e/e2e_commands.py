@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import logging
+import multiprocessing
 import os
 import resource
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -142,6 +144,31 @@ def train_here(command: Sequence[Any]) -> str:
         root.removeHandler(handler)
         root.setLevel(level)
     return log.getvalue()
+
+
+def run_workers(command: list[str], processes: int, **settings: str) -> list[int | None]:
+    """Exit statuses of a command in so many processes, started as torchrun does.
+
+    They are forks of this process, which has imported everything.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
+
+    def work(rank: int) -> None:
+        if processes > 1:
+            os.environ.update(group, RANK=str(rank), LOCAL_RANK=str(rank))
+        os.environ.update(settings)
+        train_here(command)
+
+    fork = multiprocessing.get_context("fork")
+    workers = [fork.Process(target=work, args=(rank,)) for rank in range(processes)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(120)
+    return [worker.exitcode for worker in workers]
 
 
 def train_command(

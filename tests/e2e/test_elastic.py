@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import socket
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from e2e_commands import Corpus, num_updates, read_checkpoint, train_command, train_here
+from e2e_commands import Corpus, num_updates, read_checkpoint, run_workers, train_command
 
 from biomedgpt_fairseq import fairseq_register  # noqa: F401
 from biomedgpt_fairseq.cli.main import main as biomedgpt
@@ -52,31 +49,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (path / "counted").mkdir()
     (path / "counted" / "__init__.py").write_text(TASK, "utf-8")
     return path
-
-
-def run_workers(command: list[str], processes: int, **settings: str) -> list[int | None]:
-    """Exit statuses of a command in so many processes, started as torchrun does.
-
-    They are forks of this process, which has imported everything.
-    """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
-
-    def work(rank: int) -> None:
-        if processes > 1:
-            os.environ.update(group, RANK=str(rank), LOCAL_RANK=str(rank))
-        os.environ.update(settings)
-        train_here(command)
-
-    fork = multiprocessing.get_context("fork")
-    workers = [fork.Process(target=work, args=(rank,)) for rank in range(processes)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(120)
-    return [worker.exitcode for worker in workers]
 
 
 def test_each_row_is_seen_once_by_one_two_four_and_one_processes(
