@@ -10,6 +10,7 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "fairseq.data.token_block_dataset": ("numpy_aliases",),
     "fairseq.dataclass.configs": ("dataclass_hash",),
     "fairseq.dataclass.utils": ("hydra_compose", "quoting"),
+    "fairseq.distributed.fully_sharded_data_parallel": ("zero_sharding",),
     "fairseq.distributed.utils": ("cpu_distributed",),
     "fairseq.file_io": ("atomic_save",),
     "fairseq.models.distributed_fairseq_model": ("cpu_ddp",),
@@ -18,7 +19,7 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "fairseq.modules.transformer_layer": ("fast_path",),
     "fairseq.optim.fp16_optimizer": ("bf16",),
     "fairseq.options": ("bf16",),
-    "fairseq.trainer": ("overflow_on_cpu",),
+    "fairseq.trainer": ("overflow_on_cpu", "zero_sharding"),
     "fairseq.utils": ("user_dir",),
     "fairseq_cli.hydra_train": ("quoting",),
 }
