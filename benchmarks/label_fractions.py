@@ -169,7 +169,6 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
         )
     curves.set(xscale="log", xlabel="labels used, %", ylabel="test accuracy", ylim=(0, 1))
     curves.set_xticks([1, 10, 100], ["1", "10", "100"])
-    curves.axhline(1 / 6, color="grey", linestyle=":", label="chance")
     curves.legend()
     fewest = min(row["share"] for row in rows)
     mine = [row for row in rows if row["share"] == fewest]
@@ -177,7 +176,8 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
     found = [row["accuracy"] for row in mine]
     errors = [[i.value - i.low for i in found], [i.high - i.value for i in found]]
     bars.barh(names, [i.value for i in found], xerr=errors, capsize=3)
-    bars.set(title=f"pretrained on, at {fewest} % of the labels", xlabel="test accuracy")
+    bars.invert_yaxis()
+    bars.set(title=f"pretraining, at {fewest} % of the labels", xlabel="test accuracy")
     figure.savefig(path, format="svg", metadata={"Date": None})
 
 
