@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,8 @@ from biomedgpt_fairseq.data.sampling import epoch_order
 
 Kind = Literal["image_text", "text", "image", "detection"]
 
-Layout = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+# In as few bytes as the numbers need: there may be very many rows.
+Order = npt.NDArray[np.unsignedinteger[Any]]
 
 ROUND = 8
 """Of so many main rows, one brings rows of the other kinds along."""
@@ -70,7 +71,7 @@ class Stream:
             raise ValueError(f"a source of the mixture must have rows, found {rows}")
         self.rows = rows
         self.seed = seed
-        self._orders: dict[int, npt.NDArray[np.int64]] = {}
+        self._orders: dict[int, Order] = {}
 
     def __reduce__(self) -> tuple[type[Stream], tuple[int, int]]:
         return Stream, (self.rows, self.seed)  # orders are large, and quickly made again
@@ -80,11 +81,12 @@ class Stream:
         epoch, place = divmod(position, self.rows)
         return epoch + 1, int(self._order(epoch + 1)[place])
 
-    def _order(self, epoch: int) -> npt.NDArray[np.int64]:
+    def _order(self, epoch: int) -> Order:
         if epoch not in self._orders:
             # Two are kept: a training epoch may run over the end of one of the source's.
             recent = dict(list(self._orders.items())[-1:])
-            self._orders = {**recent, epoch: epoch_order(self.rows, self.seed, epoch).numpy()}
+            order = epoch_order(self.rows, self.seed, epoch).numpy()
+            self._orders = {**recent, epoch: order.astype(np.min_scalar_type(self.rows))}
         return self._orders[epoch]
 
 
@@ -158,20 +160,22 @@ class SharesPlan:
         self.counts = apportion(epoch_slots, shares)
         self._streams = [Stream(s.rows, source_seed(seeds, s.name)) for s in sources]
         self._seed = source_seed(seeds, "mixture")
-        self._layouts: dict[int, Layout] = {}
+        self._ends = np.cumsum(self.counts)
+        self._orders: dict[int, Order] = {}
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_layouts": {}}
+        return {**self.__dict__, "_orders": {}}
 
     def slots(self, epoch: int) -> int:
         return int(self.counts.sum())
 
     def picks(self, epoch: int, slot: int) -> tuple[Pick, ...]:
-        if epoch not in self._layouts:
-            self._layouts = {epoch: self._layout(epoch)}
-        owners, ranks = self._layouts[epoch]
-        owner = int(owners[slot])
-        position = (epoch - 1) * int(self.counts[owner]) + int(ranks[slot])
+        if epoch not in self._orders:
+            self._orders = {epoch: self._order(epoch)}
+        place = int(self._orders[epoch][slot])
+        owner = int(np.searchsorted(self._ends, place, side="right"))
+        rank = place - int(self._ends[owner] - self.counts[owner])
+        position = (epoch - 1) * int(self.counts[owner]) + rank
         return (Pick(owner, *self._streams[owner](position)),)
 
     def item(self, epoch: int, index: int) -> tuple[Pick, ...]:
@@ -181,17 +185,17 @@ class SharesPlan:
         counts = self.counts.tolist()
         return [epoch * n / s.rows for n, s in zip(counts, self._sources, strict=True)]
 
-    def _layout(self, epoch: int) -> Layout:
-        """Source of each slot (N,), and which of the source's rows of this epoch it is (N,).
+    def _order(self, epoch: int) -> Order:
+        """What is at each slot (N,), as a number among all rows of this epoch, source by source.
 
         Each source is spread evenly, from a random start on.
         """
         starts = np.random.default_rng([self._seed, epoch]).random(len(self.counts))
-        ranks = np.concatenate([np.arange(count) for count in self.counts])
-        owners = np.repeat(np.arange(len(self.counts)), self.counts)
-        times = (ranks + starts[owners]) / self.counts[owners]
-        order = np.argsort(times, kind="stable")
-        return owners[order], ranks[order]
+        total = int(self.counts.sum())
+        times = np.empty(total)
+        for start, count, end in zip(starts, self.counts, self._ends, strict=True):
+            times[end - count : end] = (np.arange(count) + start) / count
+        return np.argsort(times, kind="stable").astype(np.min_scalar_type(total))
 
 
 class EvaluationPlan:
