@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import os
 import pickle
 import re
@@ -31,6 +33,7 @@ ELSEWHERE = {
     "pip install": "test_engine_build.py builds what it installs",
     "python -m benchmarks.bench_data": "test_bench_data.py runs it on few rows",
     "python -m benchmarks.bench_decoding": "test_decoding_benchmark.py runs it on a small network",
+    "python -m benchmarks.bench_scale": "test_bench_scale.py runs it on few rows",
     "python -m tests.soak.killed_training": "takes minutes; tests/soak/test_soak.py, two kills",
     "biomedgpt image-codes train": "takes minutes; tests/unit/cli/test_image_codes.py, two steps",
     "biomedgpt vocab download": "needs a network; tests/unit/text/test_download.py serves the file",
@@ -101,6 +104,8 @@ def workspace(tmp_path, corpus, checkpoints, request):
             (tmp_path / file.name).symlink_to(file)
     rng = np.random.default_rng(3)
     make_pictures(tmp_path, rng)
+    if request.getfixturevalue("page") == "data_at_scale.md":
+        make_shards(tmp_path)
     arrays = {}
     for split in ("train", "val", "test"):
         arrays[f"{split}_images"] = rng.integers(0, 255, (4, 28, 28), np.uint8)
@@ -111,6 +116,23 @@ def workspace(tmp_path, corpus, checkpoints, request):
     (tmp_path / "coco-train-words.p").write_bytes(pickle.dumps(frequencies))
     (tmp_path / "sites.csv").write_text("id,site,sex\n0,A,f\n1,B,m\n2,A,f\n")
     return tmp_path
+
+
+def make_shards(folder: Path) -> None:
+    """Texts, as a corpus, in shards and joined, and a file of pictures."""
+    program = ["python", "-m", "data_utils.pretraining.texts", "sentences", "sentences"]
+    program += ["--output", "texts", "--valid-share", "0", "--shards", "2", "--shard"]
+    (folder / "sentences").mkdir()
+    for name in "ab":
+        (folder / "sentences" / f"{name}.txt").write_text(f"Sentence {name}.\nAnother.\n")
+    with contextlib.chdir(folder):
+        assert [run_here([*program, shard], folder) for shard in "01"] == [0, 0]
+    shutil.copy(folder / "texts" / "train-00000-of-00002.tsv", folder / "texts" / "train.tsv")
+    pictures = sorted(folder.glob("pictures/*/*.png"))
+    cells = [base64.b64encode(path.read_bytes()).decode() for path in pictures]
+    (folder / "xrays").mkdir()
+    rows = "".join(f"{number}\t{cell}\n" for number, cell in enumerate(cells))
+    (folder / "xrays" / "train.tsv").write_text(rows, "utf-8")
 
 
 def make_pictures(folder: Path, rng: np.random.Generator) -> None:
