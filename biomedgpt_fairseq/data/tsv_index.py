@@ -37,10 +37,10 @@ def load_offsets(path: str) -> tuple[Offsets, os.stat_result]:
     Raises FileNotFoundError for a missing file, ValueError for an empty one.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+        raise FileNotFoundError(f"{path}: no such file; write it first, or correct the path")
     stat = os.stat(path)
     if stat.st_size == 0:
-        raise ValueError(f"{path}: the file is empty; expected tab-separated rows")
+        raise ValueError(f"{path}: the file is empty; expected tab-separated rows: write it again")
     offsets = _read_index(path, stat)
     if offsets is None:
         offsets = scan_offsets(path)
