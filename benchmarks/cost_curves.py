@@ -22,6 +22,7 @@ import torch
 
 from benchmarks.baselines.stock_search import BOS
 from benchmarks.bench_decoding import build_setting, make_answers
+from benchmarks.ratios import save_svg
 from biomedgpt_fairseq.config import SIZES
 from biomedgpt_fairseq.data.tsv import TsvReader
 from biomedgpt_fairseq.decoding.all_candidates import score_candidates
@@ -73,7 +74,7 @@ def answer_curves(size: str, counts: Sequence[int], repeats: int) -> dict[str, C
         }
         for name, work in works.items():
             # Scoring very many takes long enough to be measured once.
-            found[name].append((count, best_of(work, repeats if count <= 1000 else 1)))
+            found[name].append((count, best_of(work, repeats if count <= 10_000 else 1)))
     return {f"{name}, answers": curve for name, curve in found.items()}
 
 
@@ -113,8 +114,9 @@ def draw(curves: dict[str, Curve], path: Path) -> None:
         axis.loglog(*zip(*curve, strict=True), marker="o")
         title, unit = name.rsplit(", ", 1)
         axis.set(title=f"{title}: order {growth_order(curve):.2f}", xlabel=unit, ylabel="seconds")
-        axis.grid(True, which="both", alpha=0.3)
-    figure.savefig(path, format="svg", metadata={"Date": None})
+        axis.minorticks_off()
+        axis.grid(True, alpha=0.3)
+    save_svg(figure, path)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -124,8 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     powers = [10, 100, 1000, 10_000, 100_000]
     parser.add_argument("--answers", type=int, nargs="+", default=powers)
     parser.add_argument("--sides", type=int, nargs="+", default=[64, 128, 256, 384, 512])
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 4, 8, 16])
-    parser.add_argument("--rows", type=int, nargs="+", default=powers[2:])
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16, 32, 64])
+    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 10**6, 10**7])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path, help="file for all figures")
     parser.add_argument("--svg", type=Path, help="file for the plots")

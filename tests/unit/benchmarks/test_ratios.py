@@ -34,8 +34,8 @@ def test_all_figures_are_kept_and_drawn(tmp_path: Path, capsys: pytest.CaptureFi
     assert json.loads((tmp_path / "figures.json").read_text("utf-8")) == expected
     draw([RATIO, Ratio("no goal", [2.0], [1.0])], tmp_path / "bars.svg")
     drawn = (tmp_path / "bars.svg").read_text("utf-8")
-    assert "<!-- one; other: 3.00 -->" in drawn
-    assert "<!-- no goal: 0.50 -->" in drawn
+    assert ">one; other: 3.00<" in drawn
+    assert ">no goal: 0.50<" in drawn
 
 
 def test_rate_of_a_product_is_plausible() -> None:
