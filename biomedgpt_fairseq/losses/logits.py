@@ -17,6 +17,9 @@ class Unprojected(NamedTuple):
     weight: Tensor  # (C, D)
 
 
+_ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+"""A product by oneDNN; None where torch was built without it."""
+
 Logits: TypeAlias = Tensor | Unprojected
 """(R, C) logits in either form."""
 
@@ -36,8 +39,28 @@ def detached(logits: Logits) -> Logits:
 def select_rows(logits: Logits, rows: Tensor) -> Tensor:
     """Logits of some rows: (N,) int64 -> (N, C)."""
     if isinstance(logits, Unprojected):
-        return F.linear(logits.features[rows], logits.weight)
+        return _product(logits.features[rows], logits.weight)
     return logits[rows]
+
+
+def _product(features: Tensor, weight: Tensor) -> Tensor:
+    """features . weight: (N, D), (C, D) -> (N, C).
+
+    For few rows and a whole vocabulary oneDNN is nearly twice as fast as the library that torch
+    takes on a CPU; it has no gradient, which the loss does not ask for.
+    """
+    is_float = features.dtype == weight.dtype == torch.float32
+    wants_gradient = torch.is_grad_enabled() and (features.requires_grad or weight.requires_grad)
+    if (
+        _ONEDNN is None
+        or features.device.type != "cpu"
+        or not is_float
+        or wants_gradient
+        or not features.numel()
+        or torch.is_autocast_enabled("cpu")
+    ):
+        return F.linear(features, weight)
+    return _ONEDNN(features, weight, None, "none", [], None)  # type: ignore[no-any-return]
 
 
 def select_columns(logits: Logits, columns: Tensor) -> Logits:

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
+from biomedgpt_fairseq.losses import logits as logits_module
 from biomedgpt_fairseq.losses import token_losses
 from biomedgpt_fairseq.losses.label_smoothing import LossConfig, allowed_from_mask, smoothed_loss
-from biomedgpt_fairseq.losses.logits import Unprojected, select_columns, width
+from biomedgpt_fairseq.losses.logits import Unprojected, select_columns, select_rows, width
 from biomedgpt_fairseq.losses.token_losses import AllowedIds, count_correct
 
 ROWS, WIDTH, VOCABULARY = 6, 5, 11
@@ -103,3 +104,50 @@ def test_half_precision_keeps_its_type():
     sums.loss.backward()
     assert sums.loss.dtype == torch.float32
     assert all(part.grad.dtype == torch.bfloat16 for part in parts)
+
+
+@pytest.fixture
+def products(monkeypatch) -> list[torch.Size]:
+    """Shapes of the products that oneDNN makes."""
+    shapes, onednn = [], logits_module._ONEDNN
+    if onednn is None:
+        pytest.skip("torch was built without oneDNN")
+
+    def watched(features, *rest):
+        shapes.append(features.shape)
+        return onednn(features, *rest)
+
+    monkeypatch.setattr(logits_module, "_ONEDNN", watched)
+    return shapes
+
+
+def test_fast_product_gives_the_same_loss_and_gradients(products, monkeypatch):
+    generator = torch.Generator().manual_seed(4)
+    features, weight = (torch.randn(n, 64, generator=generator) for n in (50, 3000))
+    rows, target = torch.arange(0, 50, 2), torch.randint(3000, (25,), generator=generator)
+    sides = []
+    for onednn in (logits_module._ONEDNN, None):
+        monkeypatch.setattr(logits_module, "_ONEDNN", onednn)
+        parts = Unprojected(*(part.clone().requires_grad_() for part in (features, weight)))
+        sums = smoothed_loss(parts, rows, target, LossConfig(0.1))
+        sums.loss.backward()
+        sides.append((sums.loss.detach(), sums.nll.detach(), *(part.grad for part in parts)))
+    assert products == [(25, 64)] * 2  # forward, and backward again
+    for got, want in zip(*sides, strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", ["gradient", "float64", "autocast", "no rows"])
+def test_fast_product_is_left_out_where_it_would_not_do(products, case):
+    parts, rows = make_parts(), COUNTED[:0] if case == "no rows" else COUNTED
+    if case != "gradient":
+        parts = Unprojected(*(part.detach() for part in parts))
+    if case == "float64":
+        parts = Unprojected(*(part.double() for part in parts))
+    with torch.autocast("cpu", torch.bfloat16, enabled=case == "autocast"):
+        found = select_rows(parts, rows)
+    assert products == []
+    assert found.requires_grad == (case == "gradient")
+    assert found.dtype == {"float64": torch.float64, "autocast": torch.bfloat16}.get(
+        case, torch.float32
+    )
