@@ -5,6 +5,7 @@ from __future__ import annotations
 from script_commands import ROOT, dry_run, start_script
 
 REAL = ROOT / "benchmarks" / "pretraining_real.sh"
+ZERO_SHOT = ROOT / "benchmarks" / "zero_shot.sh"
 VARIANTS = ROOT / "benchmarks" / "instruction_variants.sh"
 FRACTIONS = ROOT / "benchmarks" / "label_fractions.sh"
 
@@ -59,3 +60,13 @@ def test_label_fractions_leave_out_one_kind_at_a_time(tmp_path) -> None:
         assert name in line and f'"{kind}": 0' in line and f'"{kind}": 0' not in full
         restored = [other for other in lines if f" --restore-file {tmp_path}{name[:-1]}/" in other]
         assert len(restored) == 3
+
+
+def test_unseen_wordings_are_asked_after_others_were_learnt(tmp_path) -> None:
+    lines = dry_run(ZERO_SHOT, RUN_DIR=str(tmp_path), GPUS="0")
+    drawn = [line for line in lines if "biomedgpt phantoms" in line]
+    assert ["--wordings held-out" in line for line in drawn] == [False, False, True]
+    assert "--train 0 " in drawn[-1]
+    (trained,) = (line for line in lines if "fairseq-train" in line)
+    assert f" {tmp_path}/data/train.tsv" in trained and "--unconstrained-training" in trained
+    assert " --zero-shot " in lines[-1] and f" {tmp_path}/data/test.tsv " in lines[-1]
