@@ -146,12 +146,16 @@ class DetectionTask(BoxTask):
         self, split: str, combine: bool = False, epoch: int = 1, **kwargs: Any
     ) -> None:
         """Open the rows of a split; the names of the training rows go into the checkpoint."""
-        if split == TRAIN and not self.cfg.ans2label_file:
-            known = self.state.state_dict.get(NAMES, [])
-            names = list(dict.fromkeys([*known, *self._training_names()]))
-            self.state.merge_state_dict({NAMES: names})
-            self._trie = None
-            logger.info("%d names of objects", len(names))
+        if split == TRAIN:
+            found = self._training_names()
+            if self.cfg.ans2label_file:
+                self._check_names(found)
+            else:
+                known = self.state.state_dict.get(NAMES, [])
+                names = list(dict.fromkeys([*known, *found]))
+                self.state.merge_state_dict({NAMES: names})
+                self._trie = None
+                logger.info("%d names of objects", len(names))
         super().load_dataset(split, combine, epoch, **kwargs)
 
     def names(self) -> Any:
@@ -168,19 +172,34 @@ class DetectionTask(BoxTask):
             self._trie = build_answer_trie(self.tokenizer, names)
         return self._trie
 
-    def _training_names(self) -> List[str]:
+    def _training_names(self) -> Dict[str, str]:
+        """Names of the training rows, each with the place of its first row."""
         paths = [path for path in (self.cfg.data or "").split(",") if path]
-        names: Dict[str, None] = {}
+        names: Dict[str, str] = {}
         for path in paths[:-1] or paths:
             reader = TsvReader(path, self.cfg.selected_cols)
-            for cell in reader.column(DETECTION_COLUMNS.index("labels")):
+            cells = reader.column(DETECTION_COLUMNS.index("labels"))
+            for row, cell in enumerate(cells, start=1):
                 try:
-                    names |= dict.fromkeys(box.name.strip() for box in parse_named_boxes(cell))
+                    found = parse_named_boxes(cell)
                 except ValueError:
                     continue  # --on-bad-row says what becomes of the row
+                for box in found:
+                    names.setdefault(box.name.strip(), f"{path}:{row}")
         if not names:
             raise BadRow(f"{paths[0]}: no row has an object; check --selected-cols")
-        return list(names)
+        return names
+
+    def _check_names(self, found: Dict[str, str]) -> None:
+        """Raise BadRow for a name that no answer could have."""
+        path = self.cfg.ans2label_file
+        known = {name.strip() for name in load_answers(None, path)}
+        for name, place in found.items():
+            if name not in known:
+                raise BadRow(
+                    f"{place}: the name {name!r} of an object is not in --ans2label-file {path}; "
+                    "correct the row, or add the name to the file"
+                )
 
 
 @register_task("visual_grounding", dataclass=GroundingOptions)
