@@ -2,6 +2,8 @@
 
 Source: a folder in the layout of Pascal VOC: JPEGImages, Annotations with an XML file for each
 picture, and ImageSets/Main with the names of each split. Corners are pixels from 1, both inside.
+The boxes of a picture are written from top to bottom, an order that mirror images keep: as
+annotated, each picture has an order of its own, and nothing tells which of its cells comes next.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ def read(args: argparse.Namespace) -> Items:
             image = args.source / "JPEGImages" / f"{name}.jpg"
             try:
                 size = int(_text(root, "size/width")), int(_text(root, "size/height"))
-                boxes = [_box(found) for found in root.iter("object")]
+                boxes = sorted(map(_box, root.iter("object")), key=lambda box: box.corners[1])
             except ValueError as error:
                 yield RejectedItem(name, f"annotation: {error}")
                 continue
