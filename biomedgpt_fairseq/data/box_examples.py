@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from biomedgpt_fairseq.data.boxes import BoxScale, checked_boxes, parse_box
+from biomedgpt_fairseq.data.boxes import BoxScale, checked_boxes, flip_boxes, parse_box
 from biomedgpt_fairseq.data.composition import Example, RowOptions, RowTools, compose_example
 from biomedgpt_fairseq.data.detection import Objects, parse_objects, random_view
 from biomedgpt_fairseq.data.examples import take_columns
@@ -28,7 +28,7 @@ class BoxPictures:
     """How pictures are read where answers are boxes.
 
     scale: of the boxes.  random_views: parts of the picture at up to 1.5 times its size instead of
-    all of it; flip: probability that a view is mirrored.
+    all of it; flip: probability that the picture is mirrored.
     """
 
     loader: ImageLoader
@@ -46,7 +46,11 @@ class BoxPictures:
         """What the model sees, a square, with the bins (n, 4) and the names of the objects."""
         side = self.scale.side
         if not self.random_views:
-            bins = self.scale.to_bins(objects.boxes, image.size)
+            boxes = objects.boxes
+            if self.flip and rng.random() < self.flip:
+                image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+                boxes = flip_boxes(boxes, image.width)
+            bins = self.scale.to_bins(boxes, image.size)
             return self.loader.transform.resize(image), bins, objects.names
         picture, seen = random_view(image, objects, side, self.flip, rng)
         return picture, self.scale.to_bins(seen.boxes, (side, side)), seen.names

@@ -134,8 +134,9 @@ class DetectionTask(BoxTask):
         return object_f1(answer, gold)
 
     def pictures(self, split: str, loader: ImageLoader) -> BoxPictures:
-        views = split == TRAIN and self.cfg.random_views
-        return BoxPictures(loader, self.scale, views, self.cfg.detection_flip)
+        if split != TRAIN:
+            return super().pictures(split, loader)
+        return BoxPictures(loader, self.scale, self.cfg.random_views, self.cfg.detection_flip)
 
     def load_state_dict(self, state_dict: Dict[str, Any]) -> None:
         """Take over the names that the model was trained on."""

@@ -212,7 +212,7 @@ class DetectionOptions(BoxOptions):
         default=False, metadata={"help": "train with parts of the pictures, as pretraining does"}
     )
     detection_flip: float = field(
-        default=0.0, metadata={"help": "probability that a random view is mirrored"}
+        default=0.0, metadata={"help": "probability that a training picture is mirrored"}
     )
     eval_args: Optional[str] = field(
         default='{"beam": 1, "max_len_b": 200}', metadata={"help": "generation options as JSON"}

@@ -108,6 +108,18 @@ def test_names_of_the_training_rows_are_kept(make: Any) -> None:
     assert task.state_dict()["object_names"] == ["mass", "lung"]
 
 
+@pytest.mark.parametrize("flip", [0.0, 1.0])
+def test_only_training_pictures_are_mirrored(make: Any, flip: float) -> None:
+    task = make(DetectionTask, f"d\t{png(40, 1)}\t0,5,10,20,0,mass", detection_flip=flip)
+    for split in ("train", "valid"):
+        task.load_dataset(split)
+    first = task.tokenizer.vocab.first_bin
+    # 10 of 40 pixels are 16 of the bins 0 to 64, and 30 are 48.
+    bins = (task.dataset("train")[0].target[:4] - first).tolist()
+    assert [bins[0], bins[2]] == ([48, 64] if flip else [0, 16])
+    assert (task.dataset("valid")[0].target[:4] - first).tolist() == [8, 8, 32, 32]
+
+
 @BOTH
 def test_bins_beyond_the_edge_are_refused(make: Any, kind: type[BoxTask]) -> None:
     with pytest.raises(ValueError, match="--max-image-size 16 must not be less than"):
