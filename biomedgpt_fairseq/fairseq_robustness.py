@@ -15,7 +15,7 @@ from biomedgpt_fairseq.report.metadata import (
     make_attribute,
     read_metadata,
 )
-from biomedgpt_fairseq.report.paraphrases import Paraphrases, compare_wordings
+from biomedgpt_fairseq.report.paraphrases import Paraphrases, compare_wordings, spread_limits
 from biomedgpt_fairseq.report.subgroups import Breakdown, break_down, group_rows
 from biomedgpt_fairseq.report.summary import Summary, summarize
 from biomedgpt_fairseq.tasks.answer_set import describe_answers
@@ -118,13 +118,15 @@ def evaluate_wordings(
     task = loaded.task
     first, *others = get_instruction(task.instruction).wordings()
     results = [(first.template, released.rows, released.measures)]
+    metrics = [released.scored.metrics]
     meteor = any(measure.name == "METEOR" for measure in released.measures)
     for number, wording in enumerate(others, start=2):
         logger.info("wording %d of %d: %r", number, len(others) + 1, wording.template)
         predictions = list(predict(_reworded(dataset, wording)))
         found = summarize(task.scored_as, predictions, task.answers, seed, meteor)
         results.append((wording.template, found.rows, found.measures))
-    compared = compare_wordings(first.name, results)
+        metrics.append(found.scored.metrics)
+    compared = compare_wordings(first.name, results, spread_limits(metrics, seed))
     logger.info("%s", compared.line())
     return compared
 

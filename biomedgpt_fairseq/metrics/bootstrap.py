@@ -94,6 +94,15 @@ def intervals(
         float(metric.of_rows(rows) if metric.of_rows else metric.of_counts(whole)[0])
         for metric in metrics
     ]
+    return [
+        Interval(value, *percentiles(found, level))
+        for value, found in zip(values, resampled(metrics, seed, rows), strict=True)
+    ]
+
+
+def resampled(metrics: Sequence[RowMetric], seed: int, rows: NDArray[np.int64]) -> list[Floats]:
+    """(draws,) of each metric on resamples of the rows, all of the same ones."""
+    num_rows = len(metrics[0].covered)
     drawn: list[list[Floats]] = [[] for _ in metrics]
     generator = np.random.default_rng(seed)
     draws, done = max(metric.draws for metric in metrics), 0
@@ -104,10 +113,7 @@ def intervals(
             if done < metric.draws:
                 found.append(metric.of_counts(counts[: metric.draws - done]))
         done += size
-    return [
-        Interval(value, *_limits(np.concatenate(found), level))
-        for value, found in zip(values, drawn, strict=True)
-    ]
+    return [np.concatenate(found) for found in drawn]
 
 
 def _resample(
@@ -120,7 +126,8 @@ def _resample(
     return counts.reshape(size, num_rows).astype(np.float64)
 
 
-def _limits(values: Floats, level: float) -> tuple[float, float]:
+def percentiles(values: Floats, level: float = 0.95) -> tuple[float, float]:
+    """Of the middle share `level` of resampled values; NaN twice where all are NaN."""
     finite = values[~np.isnan(values)]
     if not len(finite):
         return float("nan"), float("nan")

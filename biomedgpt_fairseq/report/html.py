@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from biomedgpt_fairseq.report import plots
 from biomedgpt_fairseq.report.model import Measure, ReportData
+from biomedgpt_fairseq.report.paraphrases import Spread, SpreadLimits
 from biomedgpt_fairseq.report.subgroups import Group
 
 
@@ -81,11 +82,21 @@ def _wording_cells(data: ReportData) -> dict[str, object] | None:
             for wording in found.wordings
         ],
         "spreads": [
-            (name, [_show(_by_name(first)[name], value) for value in spread])
+            (name, _spread_cells(_by_name(first)[name], spread, found.limits.get(name)))
             for name, spread in found.spreads().items()
         ],
         "figure": Markup(plots.interval_plot("wordings", "By wording", points)),
     }
+
+
+def _spread_cells(measure: Measure, spread: Spread, limits: SpreadLimits | None) -> list[str]:
+    """Released value, mean, worst and spread; an interval with each but the first."""
+    pairs = [None, *limits] if limits else [None] * len(spread)
+    return [
+        _show(measure, value)
+        + (f" ({_show(measure, pair[0])} – {_show(measure, pair[1])})" if pair else "")
+        for value, pair in zip(spread, pairs, strict=True)
+    ]
 
 
 def _by_name(measures: Sequence[Measure]) -> dict[str, Measure]:

@@ -66,6 +66,8 @@ def test_groups_and_wordings_are_added_to_the_result(trained, corpus, sites, tmp
     assert [w["template"] for w in others] == [
         w.template for w in INSTRUCTIONS["vqa"].wordings()[1:]
     ]
+    spread = paraphrases["metrics"]["accuracy"]
+    assert spread["mean_interval"][0] <= spread["mean"] <= spread["mean_interval"][1]
     page = (full / "report.html").read_text("utf-8")
     assert "Subgroups by site" in page and "Wordings of the instruction" in page
     assert read(full, "record.json")["metadata"]["path"] == str(sites)

@@ -11,7 +11,7 @@ pytest.importorskip("jinja2")
 from biomedgpt_fairseq.metrics.subgroups import ChanceGap, Gap
 from biomedgpt_fairseq.report.html import render
 from biomedgpt_fairseq.report.model import Measure, ReportData
-from biomedgpt_fairseq.report.paraphrases import Paraphrases, Wording
+from biomedgpt_fairseq.report.paraphrases import Paraphrases, SpreadLimits, Wording
 from biomedgpt_fairseq.report.subgroups import Breakdown, Group
 
 ATTACK = "<script>alert('$x')</script>"
@@ -88,6 +88,15 @@ def test_wordings_have_a_table_a_spread_and_a_figure(plain: ReportData) -> None:
     cells = [f'<td class="number">{value}</td>' for value in ("75.0", "50.0", "25.0", "50.0")]
     assert "<td>score</td>" + "".join(cells) in spread
     assert page.count("<svg") == 1
+
+
+def test_spreads_of_wordings_have_intervals(plain: ReportData) -> None:
+    limits = {"score": SpreadLimits((0.375, 0.625), (0.125, 0.375), (0.25, 0.75))}
+    page = body(replace(plain, paraphrases=replace(WORDINGS, limits=limits)))
+
+    texts = ("75.0", "50.0 (37.5 – 62.5)", "25.0 (12.5 – 37.5)", "50.0 (25.0 – 75.0)")
+    cells = [f'<td class="number">{text}</td>' for text in texts]
+    assert "<td>score</td>" + "".join(cells) in page
 
 
 def test_notes_stand_before_the_numbers(plain: ReportData) -> None:

@@ -1,9 +1,19 @@
 """Comparison of wordings."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
+from biomedgpt_fairseq.metrics.bootstrap import mean_metric
 from biomedgpt_fairseq.report.model import Measure, Row
-from biomedgpt_fairseq.report.paraphrases import Paraphrases, Spread, compare_wordings
+from biomedgpt_fairseq.report.paraphrases import (
+    Paraphrases,
+    Spread,
+    SpreadLimits,
+    compare_wordings,
+    spread_limits,
+)
 
 
 def result(template: str, answers: str, score: float, *more: str):
@@ -58,3 +68,31 @@ def test_line_tells_the_spread(found: Paraphrases) -> None:
 def test_rows_must_be_the_same() -> None:
     with pytest.raises(ValueError, match="zip"):
         compare_wordings("vqa", [result("a", "x y", 1.0), result("b", "x", 1.0)])
+
+
+def test_limits_pair_the_rows_of_all_wordings() -> None:
+    # Each row is right in one wording only: the mean is the same whatever rows are drawn.
+    right = np.arange(200) % 4 == 0
+    found = spread_limits(
+        [[mean_metric("score", right), mean_metric("open", right)], [mean_metric("score", ~right)]],
+        seed=1,
+    )
+
+    assert list(found) == ["score"]
+    mean, worst, spread = found["score"]
+    assert mean == (0.5, 0.5)
+    assert worst[0] < 0.25 < worst[1] < 0.35 and worst[0] > 0.15
+    assert spread == pytest.approx((1 - 2 * worst[1], 1 - 2 * worst[0]))
+
+
+def test_metric_without_a_row_has_no_limits() -> None:
+    nothing = [mean_metric("score", [float("nan")] * 3)]
+    assert spread_limits([nothing, nothing], seed=1) == {}
+
+
+def test_limits_stand_beside_the_values(found: Paraphrases) -> None:
+    limits = {"score": SpreadLimits((0.5, 1.0), (0.25, 0.75), (0.125, 0.875))}
+    entry = replace(found, limits=limits).as_dict()["metrics"]["score"]
+
+    assert entry["worst"] == 0.5 and entry["mean_interval"] == [0.5, 1.0]
+    assert entry["worst_interval"] == [0.25, 0.75] and entry["spread_interval"] == [0.125, 0.875]
