@@ -29,12 +29,16 @@ def test_pretraining_on_real_data_needs_the_corpora() -> None:
 
 
 def test_paraphrases_are_all_that_differs_between_the_models(tmp_path) -> None:
-    lines = dry_run(VARIANTS, SHARES="0 0.25", RUN_DIR=str(tmp_path))
-    without, mixed = (line for line in lines if "fairseq-train" in line)
-    assert " --instruction-variants 0.25 " in mixed
-    assert mixed.replace("0.25", "0") == without
+    settings = {"SHARES": "0 0.25", "SEEDS": "3 4", "RUN_DIR": str(tmp_path)}
+    lines = dry_run(VARIANTS, RESTORE="start.pt", BPE_DIR="words", **settings)
+    trained = [line for line in lines if "fairseq-train" in line]
+    for seed, without, mixed in zip("34", trained[::2], trained[1::2], strict=True):
+        assert " --instruction-variants 0.25 " in mixed and f" --seed {seed} " in mixed
+        assert " --restore-file start.pt " in mixed and " --bpe-dir words " in mixed
+        assert mixed.replace("0.25", "0") == without
     evaluated = [line for line in lines if "biomedgpt evaluate" in line]
-    assert len(evaluated) == 2 and all(" --paraphrases " in line for line in evaluated)
+    assert len(evaluated) == len({line.split()[5] for line in evaluated}) == len(trained) == 4
+    assert all(" --paraphrases " in line for line in evaluated)
 
 
 def test_arms_of_the_label_fractions_differ_in_their_start_alone(tmp_path) -> None:
