@@ -17,6 +17,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from box_look_alikes import make_box_checkpoints
 from e2e_commands import ROOT, train_command, train_here
 from infill_look_alikes import make_infill_folder, save_tokenizer
 from PIL import Image
@@ -33,10 +34,17 @@ ELSEWHERE = {
     "pip install": "test_engine_build.py builds what it installs",
     "python -m benchmarks.bench_data": "test_bench_data.py runs it on few rows",
     "python -m benchmarks.bench_decoding": "test_decoding_benchmark.py runs it on a small network",
+    "python -m benchmarks.box_floors": "test_box_floors.py runs it on few rows",
     "python -m benchmarks.bench_scale": "test_bench_scale.py runs it on few rows",
     "python -m tests.soak.killed_training": "takes minutes; tests/soak/test_soak.py, two kills",
     "biomedgpt image-codes train": "takes minutes; tests/unit/cli/test_image_codes.py, two steps",
     "biomedgpt vocab download": "needs a network; tests/unit/text/test_download.py serves the file",
+}
+# Words of commands that need other models, and the fixture of these.
+MODELS = {
+    "biomedgpt infill": "pretrained",
+    "detection.pt": "box_checkpoints",
+    "grounding.pt": "box_checkpoints",
 }
 FENCE = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 INLINE = re.compile(r"`((?:python -m data_utils\.|biomedgpt |[A-Z_]+=\S+ bash )[^`]+)`")
@@ -64,7 +72,7 @@ def checkpoints(corpus, trained, tmp_path_factory):
 
 def choose_task(command: str) -> str:
     """The task whose files the command is about."""
-    if "--text" in command and "predict" in command:
+    if "--text" in command and "predict" in command and "--image" not in command:
         return "mnli"
     about_answers = "--question" in command or "--column" in command or "answer_map" in command
     return "vqa_gen" if about_answers or "text-columns" in command else "image_classify"
@@ -77,6 +85,12 @@ def pretrained(tmp_path_factory) -> Path:
     save_tokenizer(folder / "tokenizer.safetensors")
     (folder / "text.tsv").rename(folder / "notes.tsv")
     return folder
+
+
+@pytest.fixture(scope="module")
+def box_checkpoints(tmp_path_factory) -> Path:
+    """A folder with what the page on boxes names."""
+    return make_box_checkpoints(tmp_path_factory.mktemp("boxes"))
 
 
 @pytest.fixture
@@ -98,8 +112,8 @@ def workspace(tmp_path, corpus, checkpoints, request):
     if command.startswith("biomedgpt image-codes"):
         rows = ["\t".join(make_infill_row(RowOptions(seed=1), row)) for row in range(2)]
         (tmp_path / "image.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    if command.startswith("biomedgpt infill"):
-        for file in request.getfixturevalue("pretrained").glob("*.*"):
+    for words, made in MODELS.items():
+        for file in request.getfixturevalue(made).glob("*.*") if words in command else ():
             (tmp_path / file.name).unlink(missing_ok=True)
             (tmp_path / file.name).symlink_to(file)
     rng = np.random.default_rng(3)
