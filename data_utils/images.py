@@ -11,7 +11,7 @@ from typing import Literal
 
 from PIL import Image
 
-from biomedgpt_fairseq.data.image import BadRow, ImageSource, load_image
+from biomedgpt_fairseq.data.image import MAX_PIXELS, BadRow, ImageSource, load_image
 from data_utils.writer import RejectedItem
 
 Encoding = Literal["keep", "png", "jpeg"]
@@ -30,7 +30,7 @@ class ImagePolicy:
 
     encoding: Encoding = "keep"
     max_side: int | None = None
-    max_pixels: int = 89_478_485
+    max_pixels: int = MAX_PIXELS
 
 
 def hash_pixels(image: Image.Image) -> str:

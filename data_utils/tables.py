@@ -7,10 +7,11 @@ import gzip
 import io
 import json
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, cast
@@ -21,6 +22,15 @@ Kinds = Mapping[str, type]
 _ANY_KIND: Kinds = MappingProxyType({})
 _KIND_NAMES: dict[type, str] = {str: "text", list: "a list of texts", dict: "an object"}
 _LARGEST_CELL = 1 << 27
+_LARGEST_JSON = 1 << 30
+MAX_MEMBER = 1 << 28
+"""Bytes, unpacked, of a part of an archive that is read at once: a small file can claim any."""
+DAMAGED_ARCHIVE = (
+    zipfile.BadZipFile,
+    *(zlib.error, struct.error, OSError, EOFError, LookupError, ValueError, OverflowError),
+    *(NotImplementedError, RuntimeError),  # packed or encrypted in a way that Python lacks
+)
+"""What reading a damaged zip archive may raise."""
 _SHEET_SPACE = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 
@@ -47,13 +57,15 @@ def open_binary(path: Path) -> BinaryIO:
 
 
 def _first_bad_line(path: Path) -> int:
-    with open_binary(path) as raw:
-        for number, line in enumerate(raw, start=1):
+    number = 1
+    # The end of a gzip file may be damaged, too.
+    with open_binary(path) as raw, suppress(OSError, EOFError, zlib.error):
+        for number, line in enumerate(raw, start=1):  # noqa: B007
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError:
-                return number
-    return 1
+                break
+    return number
 
 
 def find_file(folder: Path, *patterns: str) -> Path:
@@ -100,13 +112,19 @@ def read_pairs(path: Path) -> Iterator[tuple[str, str]]:
 def read_json(path: Path) -> Any:
     """The value of a JSON file."""
     with open_text(path) as stream:
-        return _parse_json(stream.read(), str(path))
+        parts, left = [], _LARGEST_JSON
+        while part := stream.read(1 << 20):  # a packed file does not tell its length
+            parts.append(part)
+            left -= len(part)
+            if left < 0:
+                raise ValueError(f"{path}: more than {_LARGEST_JSON:,} characters: too many")
+    return _parse_json("".join(parts), str(path))
 
 
 def _parse_json(text: str, where: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{where}: not valid JSON: {error}") from error
 
 
@@ -162,10 +180,10 @@ def read_xlsx(path: Path, columns: Collection[str]) -> Iterator[dict[str, str]]:
     try:
         with zipfile.ZipFile(path) as archive:
             if "xl/sharedStrings.xml" in archive.namelist():
-                root = ElementTree.fromstring(archive.read("xl/sharedStrings.xml"))
+                root = _member_xml(archive, "xl/sharedStrings.xml")
                 shared = [_sheet_text(item) for item in root.iter(f"{_SHEET_SPACE}si")]
-            sheet = ElementTree.fromstring(archive.read("xl/worksheets/sheet1.xml"))
-    except (zipfile.BadZipFile, KeyError, ElementTree.ParseError) as error:
+            sheet = _member_xml(archive, "xl/worksheets/sheet1.xml")
+    except (*DAMAGED_ARCHIVE, ElementTree.ParseError) as error:
         raise ValueError(f"{path}: expected a workbook (.xlsx): {error}") from error
     names: dict[str, str] = {}
     for row in sheet.iter(f"{_SHEET_SPACE}row"):
@@ -173,7 +191,12 @@ def read_xlsx(path: Path, columns: Collection[str]) -> Iterator[dict[str, str]]:
         for cell in row.iter(f"{_SHEET_SPACE}c"):
             text = _sheet_text(cell)
             column = re.sub(r"\d+$", "", cell.get("r", ""))
-            cells[column] = shared[int(text)] if cell.get("t") == "s" else text
+            if cell.get("t") == "s":
+                known = text.isascii() and text.isdigit() and len(text) < 10
+                if not known or int(text) >= len(shared):
+                    raise ValueError(f"{path}: cell {cell.get('r')}: no shared text {text[:20]!r}")
+                text = shared[int(text)]
+            cells[column] = text
         if names:
             yield {name: cells.get(column, "") for column, name in names.items()}
         else:
@@ -183,6 +206,13 @@ def read_xlsx(path: Path, columns: Collection[str]) -> Iterator[dict[str, str]]:
                 raise ValueError(
                     f"{path}: expected the columns {missing}, found {sorted(names.values())}"
                 )
+
+
+def _member_xml(archive: zipfile.ZipFile, name: str) -> ElementTree.Element:
+    size = archive.getinfo(name).file_size
+    if size > MAX_MEMBER:
+        raise ValueError(f"{name} has {size:,} bytes unpacked, more than {MAX_MEMBER:,}")
+    return ElementTree.fromstring(archive.read(name))
 
 
 def _sheet_text(element: ElementTree.Element) -> str:

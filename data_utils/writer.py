@@ -130,11 +130,16 @@ def _known_files(card: Path, key: str) -> dict[str, dict[str, object]]:
     """Files of an earlier run with the same key."""
     if not card.is_file():
         return {}
-    found = json.loads(card.read_text(encoding="utf-8"))
+    try:
+        found = json.loads(card.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{card}: not the card of a conversion: {error}; delete it to convert again"
+        ) from error
     if not isinstance(found, dict) or found.get("key") != key:
         return {}
-    files: dict[str, dict[str, object]] = found.get("files", {})
-    return files
+    files = found.get("files")
+    return files if isinstance(files, dict) else {}
 
 
 def run_program(run: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> int:

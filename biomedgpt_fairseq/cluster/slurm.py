@@ -19,6 +19,7 @@ from biomedgpt_fairseq.cluster.line import Line
 SIGNAL = "USR1"
 # Preemptions and time limits after which a job is still queued again.
 _MAX_REQUEUES = 1000
+_JOB = re.compile(r"\d+(_\d+)?")
 _TIME = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
 
 
@@ -118,10 +119,15 @@ def states(folder: Path) -> list[tuple[str, str, str]]:
         raise FileNotFoundError(f"{records}: no jobs were submitted with --folder {folder}")
     queue = _queue()
     found = []
-    for text in records.read_text("utf-8").splitlines():
-        record = json.loads(text)
-        name = record["job"]
-        found.append((name, queue.get(name) or _last_event(folder, name), record["line"]))
+    for number, text in enumerate(records.read_bytes().splitlines(), start=1):
+        try:
+            record = json.loads(text)
+            name, line = record["job"], record["line"]
+            if not _JOB.fullmatch(name):  # it becomes part of a path
+                raise ValueError(f"{name!r} is no number of a job")
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
+            raise ValueError(f"{records}:{number}: not a submitted job: {error!r:.200}") from None
+        found.append((name, queue.get(name) or _last_event(folder, name), str(line)))
     return found
 
 

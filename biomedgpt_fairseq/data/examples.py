@@ -17,7 +17,7 @@ from biomedgpt_fairseq.data.composition import RowOptions as RowOptions
 from biomedgpt_fairseq.data.composition import RowTools as RowTools
 from biomedgpt_fairseq.data.composition import compose_decoder as compose_decoder
 from biomedgpt_fairseq.data.composition import compose_example
-from biomedgpt_fairseq.data.errors import BadRow
+from biomedgpt_fairseq.data.errors import BadRow, check_texts
 from biomedgpt_fairseq.text.instructions import get_instruction
 from biomedgpt_fairseq.text.normalize import pre_caption, pre_question, remove_punctuation
 from biomedgpt_fairseq.text.vocab import Vocabulary
@@ -165,7 +165,7 @@ def take_columns(
 ) -> list[str]:
     """The cells of the named columns, which begin the row.
 
-    Raises BadRow when there are too few, or when one that is not optional is empty.
+    Raises BadRow when there are too few, or when one is too long, or empty and not optional.
     """
     if len(row) < len(names):
         raise BadRow(
@@ -178,6 +178,7 @@ def take_columns(
                 f"column {name!r} is empty; fill it, check --selected-cols, or pass over such "
                 "rows by --on-bad-row skip"
             )
+    check_texts(names, row)
     return list(row[: len(names)])
 
 

@@ -25,6 +25,8 @@ HALF = (0.5, 0.5, 0.5)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+MAX_PIXELS = 89_478_485
+"""Pixels of a picture, as in Pillow: 256 MiB in RGB.  A file of a few kB can claim any number."""
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jp2", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 )
@@ -51,14 +53,15 @@ class ImageSource:
 
     column: base64, a path, or auto: a path when the cell ends in a known image suffix.
     root: folder that paths are relative to and may not leave.
-    max_pixels: larger pictures are refused before they are decoded.
+    max_pixels: larger pictures are refused before they are decoded; Pillow itself refuses those of
+    more than 2 MAX_PIXELS.
     draft: side of the square that is wanted; lets JPEG decode at a fraction of its size, not below
     that side.  Faster, but pixels differ from a full decode, so None unless asked for.
     """
 
     column: ImageColumn = "auto"
     root: Path | None = None
-    max_pixels: int = 89_478_485
+    max_pixels: int = MAX_PIXELS
     draft: int | None = None
 
 
@@ -201,7 +204,7 @@ def _decode(file: io.BytesIO | Path, source: ImageSource, name: str) -> Image.Im
             if width * height > source.max_pixels:
                 raise BadRow(
                     f"{name}: {width} x {height} pixels, more than the limit of "
-                    f"{source.max_pixels:,}"
+                    f"{source.max_pixels:,}; reduce the picture, or cut it into parts"
                 )
             if source.draft is not None:
                 image.draft("RGB", (source.draft, source.draft))

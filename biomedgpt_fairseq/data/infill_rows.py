@@ -128,7 +128,8 @@ def parse_codes(cell: str, count: int, num_codes: int) -> list[int]:
             "check --code-image-size"
         )
     for word in words:
-        if not (word.isascii() and word.isdigit() and int(word) < num_codes):
+        # The length first: Python refuses to make numbers of thousands of digits.
+        if not (word.isascii() and word.isdigit() and len(word) < 20 and int(word) < num_codes):
             raise BadRow(
                 f"expected codes from 0 to {num_codes - 1}, found {word[:20]!r}; "
                 "check --code-dict-size"

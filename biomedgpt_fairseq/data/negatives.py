@@ -111,8 +111,8 @@ def load_negatives(folder: str | Path) -> Negatives:
 
 def _read_types(path: Path) -> dict[str, list[str]]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON: {error}") from error
     good = isinstance(content, dict) and all(
         isinstance(pool, list) and all(isinstance(answer, str) for answer in pool)
@@ -126,7 +126,11 @@ def _read_types(path: Path) -> dict[str, list[str]]:
 
 
 def _read_lines(path: Path) -> list[str]:
-    lines = [line.rstrip("\r") for line in path.read_text(encoding="utf-8").split("\n")]
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected UTF-8 text: {error}") from error
+    lines = [line.rstrip("\r") for line in text.split("\n")]
     found = [line for line in lines if line.strip()]
     if not found:
         raise ValueError(f"{path} is empty; it must hold one entry a line")

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from biomedgpt_fairseq.data.composition import Example, RowOptions, RowTools, compose_example
-from biomedgpt_fairseq.data.errors import BadRow
+from biomedgpt_fairseq.data.errors import BadRow, check_texts
 from biomedgpt_fairseq.data.image import ImageSource
 from biomedgpt_fairseq.data.negatives import Negatives
 from biomedgpt_fairseq.data.pair_images import PairImages
@@ -154,6 +154,7 @@ def columns(row: Sequence[str], names: tuple[str, ...], option: str) -> list[str
         raise BadRow(
             f"expected {len(names)} columns ({', '.join(names)}), found {len(row)}; check {option}"
         )
+    check_texts(names, row)
     return list(row)
 
 

@@ -27,6 +27,8 @@ ENCODING = "utf-8"
 
 _TAB = COLUMN_SEPARATOR.encode()
 _HEAD_BYTES = 1 << 13
+MAX_ROW_BYTES = 1 << 29
+"""Bytes of a row: more than the largest picture that is read takes as base64."""
 
 
 class TsvReader:
@@ -195,7 +197,14 @@ class _Shard:
             ) from None
 
     def _row(self, row: int) -> bytes:
-        raw = self._read(int(self._offsets[row]), int(self._offsets[row + 1]))
+        start, end = int(self._offsets[row]), int(self._offsets[row + 1])
+        if end - start > MAX_ROW_BYTES:
+            raise self.error(
+                row,
+                f"{end - start:,} bytes, more than the limit of {MAX_ROW_BYTES:,}; are line ends "
+                "missing, or is this no table?",
+            )
+        raw = self._read(start, end)
         if not raw.endswith(b"\n") and row + 1 < len(self):
             raise ValueError(f"{self.path}: the file changed since it was opened; start again")
         return raw.removesuffix(b"\n").removesuffix(b"\r")

@@ -21,6 +21,7 @@ FORBIDDEN = {
     "\0": "a NUL character",
 }
 MAX_LISTED_REJECTS = 1000
+_DAMAGED_STATE = (ValueError, OverflowError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 def clean_field(text: str) -> str:
@@ -147,14 +148,20 @@ class TsvWriter:
             write_json(self._state, state)
 
     def _load_state(self) -> int:
-        """Take over the counts of an interrupted run; returns the bytes that are valid."""
+        """Take over the counts of an interrupted run; returns the bytes that are valid, 0 if its
+        state is damaged or another run's.
+        """
         if not self._fingerprint or not self._state.is_file() or not self._partial.is_file():
             return 0
-        state = json.loads(self._state.read_text(encoding=ENCODING))
-        size = int(state["bytes"])
-        if state["fingerprint"] != self._fingerprint or self._partial.stat().st_size < size:
+        try:
+            state = json.loads(self._state.read_bytes())
+            size, rows, taken = (int(state[name]) for name in ("bytes", "rows", "taken"))
+            counts = {str(k): int(v) for k, v in state["reject_counts"].items()}
+            rejects = [(str(item), str(reason)) for item, reason in state["rejects"]]
+            known = state["fingerprint"] == self._fingerprint
+        except _DAMAGED_STATE:
             return 0
-        self.rows, self.taken = int(state["rows"]), int(state["taken"])
-        self.reject_counts = {str(k): int(v) for k, v in state["reject_counts"].items()}
-        self.rejects = [(str(item), str(reason)) for item, reason in state["rejects"]]
+        if not known or not 0 <= size <= self._partial.stat().st_size or min(rows, taken) < 0:
+            return 0
+        self.rows, self.taken, self.reject_counts, self.rejects = rows, taken, counts, rejects
         return size

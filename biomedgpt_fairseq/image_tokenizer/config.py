@@ -76,7 +76,7 @@ def read_config(path: Path) -> TokenizerConfig:
     """Sizes of a file of `write_config`.  Raises ValueError naming what is wrong with it."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not a JSON file ({error})") from None
     names = {field.name for field in fields(TokenizerConfig)}
     if not isinstance(values, dict) or values.keys() - {"notes"} != names:

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from biomedgpt_fairseq.metrics.cider import Ngram, Scores, cider_d, document_frequencies
 
+_MALFORMED = (ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError)
+
 
 class Frequencies(NamedTuple):
     """In how many of `num_sets` reference sets each n-gram occurs."""
@@ -40,7 +42,7 @@ def read_frequencies(path: str | Path) -> Frequencies:
             tuple(ngram.split()): float(count)
             for ngram, count in content["document_frequency"].items()
         }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except _MALFORMED as error:
         raise ValueError(
             f"{path} must be JSON such as "
             '{"ref_len": 100, "document_frequency": {"the heart": 7}}; a pickled cache is not '

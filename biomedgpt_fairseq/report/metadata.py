@@ -115,7 +115,7 @@ def _json_entries(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, obj
             continue
         try:
             entry = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path}:{number}: not valid JSON: {error}") from error
         if not isinstance(entry, dict):
             raise ValueError(f"{path}:{number}: expected a JSON object, found {line[:80]}")

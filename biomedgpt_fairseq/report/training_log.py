@@ -66,7 +66,7 @@ def _parse_line(line: str) -> dict[str, dict[str, float]]:
     if start >= 0:
         try:
             logged = json.loads(line[start:])
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             return {}
         return _split_by_prefix(logged) if isinstance(logged, dict) else {}
     match = _PLAIN_LINE.search(line)

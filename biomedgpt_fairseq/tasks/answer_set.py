@@ -37,7 +37,7 @@ def load_answers(
         return answers
     try:
         content = _parse(inline or "", "--ans2label-dict")
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(
             f"--ans2label-dict must be a JSON map or list of answers: {error}"
         ) from error
@@ -62,7 +62,7 @@ def _read_answers(path: Path) -> List[str]:
     if path.suffix == ".json":
         try:
             return _as_list(_parse(text, str(path)), str(path))
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, RecursionError) as error:
             raise ValueError(f"--ans2label-file {path} is not valid JSON: {error}") from error
     # Answers keep their spaces; only the line end is not part of them.
     return _as_list([line for line in text.split("\n") if line], str(path))
@@ -103,7 +103,7 @@ def read_card(path: Path) -> Optional[Dict[str, Any]]:
         return None
     try:
         content = json.loads(card.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{card}, the data card of {path}, is not valid JSON: {error}; convert the data again"
         ) from error
@@ -124,7 +124,9 @@ def describe_answers(
     if leaks:
         statement = LEAK
     elif card is not None:
-        statement = f"Candidates from the splits {', '.join(card.get('from', []))}, says the card."
+        listed = card.get("from")
+        splits = ", ".join(map(str, listed)) if isinstance(listed, list) else str(listed)
+        statement = f"Candidates from the splits {splits}, says the card."
     elif only_evaluated:
         statement = (
             "Candidates that are answers of evaluated rows and of no training row: "

@@ -183,7 +183,7 @@ def parse_generation_args(text: Optional[str]) -> Namespace:
     """Generation options from JSON."""
     try:
         options = json.loads(text or "{}")
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"--eval-args must be JSON such as '{{\"beam\": 5}}': {error}") from error
     if not isinstance(options, dict):
         raise ValueError(f"--eval-args must be a JSON object, found {text!r}")

@@ -137,7 +137,7 @@ def _parse_weights(text: str) -> Dict[str, float]:
             isinstance(value, (int, float)) and math.isfinite(value) and value >= 0
             for value in content.values()
         )
-    except json.JSONDecodeError:
+    except (ValueError, OverflowError, RecursionError):
         good = False
     if not good:
         raise ValueError(

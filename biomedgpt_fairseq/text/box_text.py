@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 JOINT = "&&"
+MAX_BOXES = 10_000
+"""Boxes of a cell.  Answers have room for a hundred or two."""
 Corners = tuple[float, float, float, float]
 
 
@@ -33,9 +35,15 @@ def parse_corners(text: str) -> Corners:
 
 
 def parse_named_boxes(cell: str) -> list[NamedBox]:
-    """Boxes of a cell; names may hold commas.  Raises ValueError when there is none or an item has
-    another form.
+    """Boxes of a cell; names may hold commas.  Raises ValueError when there is none, or more than
+    MAX_BOXES, or an item has another form.
     """
+    count = cell.count(JOINT) + 1
+    if count > MAX_BOXES:
+        raise ValueError(
+            f"{count:,} objects in one picture, more than the limit of {MAX_BOXES:,}; leave out "
+            "the small ones, or divide the picture"
+        )
     found = []
     for item in cell.removesuffix(JOINT).split(JOINT):  # old converters left one at the end
         parts = item.split(",", 5)

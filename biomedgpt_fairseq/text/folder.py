@@ -102,7 +102,7 @@ def _read_compact(folder: Path) -> VocabularyFiles:
     path = folder / CARD_FILE
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: expected JSON, found {error}") from None
     sums = card.get("sha256") if isinstance(card, dict) else None
     known = isinstance(card, dict) and card.get("format") == CARD_FORMAT
@@ -136,22 +136,44 @@ def _read_fairseq(folder: Path) -> VocabularyFiles:
 
 
 def _parse(layout: Layout, paths: Mapping[str, Path], sums: Mapping[str, str]) -> VocabularyFiles:
-    text = {name: read_checked(path, sums[name]).decode("utf-8") for name, path in paths.items()}
+    text = {name: _decoded(path, read_checked(path, sums[name])) for name, path in paths.items()}
     symbols = [line.rsplit(" ", 1)[0] for line in text[DICT_FILE].split("\n") if line]
-    return VocabularyFiles(
-        layout, symbols, json.loads(text[ENCODER_FILE]), _parse_merges(text[MERGES_FILE])
-    )
+    encoder = _parse_encoder(paths[ENCODER_FILE], text[ENCODER_FILE])
+    merges = _parse_merges(paths[MERGES_FILE], text[MERGES_FILE])
+    strange = [pair for pair in merges if not encoder.keys() >= {*pair, "".join(pair)}]
+    if strange:
+        raise ValueError(f"{paths[MERGES_FILE]}: {strange[0]} are no pieces of {ENCODER_FILE}")
+    return VocabularyFiles(layout, symbols, encoder, merges)
 
 
-def _parse_merges(text: str) -> list[tuple[str, str]]:
-    lines = text.split("\n")
-    if lines[0].startswith("#version"):
-        lines = lines[1:]
+def _decoded(path: Path, data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected UTF-8 text: {error.reason}") from None
+
+
+def _parse_encoder(path: Path, text: str) -> dict[str, int]:
+    try:
+        encoder = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: expected JSON, found {error}") from None
+    ids = list(encoder.values()) if isinstance(encoder, dict) else [-1]
+    # Ids become places of a table: a single large one would fill the memory.
+    if any(type(index) is not int for index in ids) or sorted(ids) != list(range(len(ids))):
+        raise ValueError(f"{path}: expected a map from pieces to ids 0, 1, .. without gaps")
+    return encoder  # type: ignore[no-any-return]
+
+
+def _parse_merges(path: Path, text: str) -> list[tuple[str, str]]:
     pairs = []
-    for line in lines:
-        if line.strip():
-            left, right = line.split(" ")
-            pairs.append((left, right))
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip() or (number == 1 and line.startswith("#version")):
+            continue
+        left, space, right = line.partition(" ")
+        if not space or " " in right:
+            raise ValueError(f"{path}:{number}: expected a pair of pieces, found {line!r:.80}")
+        pairs.append((left, right))
     return pairs
 
 
@@ -162,12 +184,12 @@ def _read_hugging_face(folder: Path) -> VocabularyFiles:
             f"vocabulary folder {folder} holds {HF_VOCAB_FILE} but not {HF_MERGES_FILE}; copy both "
             "from the checkpoint's tokenizer files"
         )
-    try:
-        merges = _parse_merges(merges_path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{merges_path}: expected a pair of pieces a line: {error}") from None
+    merges = _parse_merges(merges_path, _decoded(merges_path, merges_path.read_bytes()))
     encoder = derive_encoder(merges)
-    ids = json.loads(vocab_path.read_text(encoding="utf-8"))
+    try:
+        ids = json.loads(vocab_path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{vocab_path}: expected JSON, found {error}") from None
     symbols = _dictionary_order(vocab_path, ids, encoder)
     # Compared by content: line ends and the order of JSON keys are free in this layout.
     _check_content(merges_path, format_merges(merges), RELEASED_SHA256[MERGES_FILE])
@@ -177,12 +199,12 @@ def _read_hugging_face(folder: Path) -> VocabularyFiles:
 
 def _dictionary_order(path: Path, ids: object, encoder: Mapping[str, int]) -> list[str]:
     """Decimal GPT-2 ids and fillers between the specials and <mask>, sorted by their ids."""
-    mask = ids.get(MASK_SYMBOL) if isinstance(ids, dict) else None
-    if not isinstance(ids, dict) or not isinstance(mask, int):
+    tokens = {index: token for token, index in _int_values(ids).items()}
+    mask = next((index for index, token in tokens.items() if token == MASK_SYMBOL), None)
+    if mask is None:
         raise ValueError(
             f"{path}: expected a map from tokens to ids with {MASK_SYMBOL} after the text tokens"
         )
-    tokens = {index: token for token, index in ids.items()}
     if [tokens.get(i) for i in range(len(SPECIAL_SYMBOLS))] != list(SPECIAL_SYMBOLS):
         raise ValueError(f"{path}: expected {', '.join(SPECIAL_SYMBOLS)} as ids 0 to 3")
     symbols = []
@@ -192,6 +214,12 @@ def _dictionary_order(path: Path, ids: object, encoder: Mapping[str, int]) -> li
             raise ValueError(f"{path}: expected a token for each id below {mask}, none has {index}")
         symbols.append(str(encoder[token]) if token in encoder else token)
     return symbols
+
+
+def _int_values(ids: object) -> dict[str, int]:
+    """The map, empty unless all values are whole numbers."""
+    good = isinstance(ids, dict) and all(type(index) is int for index in ids.values())
+    return ids if good else {}  # type: ignore[return-value]
 
 
 def _check_content(path: Path, content: str, expected: str) -> None:

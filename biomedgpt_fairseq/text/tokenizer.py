@@ -86,5 +86,8 @@ def load_tokenizer(folder: str | Path, num_codes: int = 8192, num_bins: int = 10
     Raises FileNotFoundError when files are missing, ValueError when they are not the released ones.
     """
     files = read_vocabulary_folder(Path(folder))
-    vocab = Vocabulary(files.symbols, num_codes, num_bins)
-    return Tokenizer(vocab, Gpt2Bpe(files.encoder, files.merges))
+    try:
+        vocab = Vocabulary(files.symbols, num_codes, num_bins)
+        return Tokenizer(vocab, Gpt2Bpe(files.encoder, files.merges))
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from error

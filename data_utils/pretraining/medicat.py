@@ -32,7 +32,7 @@ def read(path: Path, args: argparse.Namespace) -> Iterator[Record | RejectedItem
                 continue
             try:
                 loaded = json.loads(line)
-            except json.JSONDecodeError as error:
+            except (ValueError, RecursionError) as error:
                 raise ValueError(f"{path}:{number}: not valid JSON: {error}") from error
             (row,) = check_rows([loaded], FIELDS, path, KINDS)
             name = f"{row['pdf_hash']}_{row['fig_uri']}"

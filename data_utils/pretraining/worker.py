@@ -124,12 +124,16 @@ def write_shard(job: Job, output: Path, shard: Shard) -> Card:
 def read_card(path: Path) -> Card:
     """The card of a shard.  Raises ValueError when it is none."""
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        card: Card = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{path}: not a card: {error}; delete it and run the shard again"
         ) from error
-    if not isinstance(card, dict) or "files" not in card:
+    files = card.get("files") if isinstance(card, dict) else None
+    # Their names become paths in the folder of the card.
+    if not isinstance(files, dict) or not all(
+        isinstance(fact, dict) and Path(name).name == name for name, fact in files.items()
+    ):
         raise ValueError(f"{path}: not the card of a shard; choose another folder")
     return card
 
