@@ -9,6 +9,14 @@ TrunkNorm = Literal["batch", "sync", "frozen"]
 PATCH_STRIDE = 16
 """Pixels per image token along each side."""
 
+# Files from elsewhere state sizes, too: what no network has is refused before it is built.
+MAX_SIZE, MAX_DEPTH = 1 << 20, 1000
+_SIZES = (
+    *("dim", "ffn_dim", "heads", "vocab_size", "max_source_positions", "max_target_positions"),
+    *("token_bucket_size", "image_bucket_size", "code_image_size"),
+)
+_DEPTHS = ("encoder_layers", "decoder_layers")
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -60,6 +68,13 @@ class ModelConfig:
     checkpoint_activations: bool = False
 
     def __post_init__(self) -> None:
+        for names, largest in ((_SIZES, MAX_SIZE), (_DEPTHS, MAX_DEPTH)):
+            for name in names:
+                value = getattr(self, name)
+                if type(value) is not int or not 0 < value <= largest:
+                    raise ValueError(
+                        f"{name} must be a whole number from 1 to {largest}, found {value!r:.40}"
+                    )
         if self.dim % self.heads:
             raise ValueError(f"dim {self.dim} is not a multiple of heads {self.heads}")
 

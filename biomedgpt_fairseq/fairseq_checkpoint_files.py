@@ -22,6 +22,8 @@ from biomedgpt_fairseq.models.saved_config import config_from_weights
 from biomedgpt_fairseq.models.transformer import build_parts
 
 Layout = Literal["fairseq", "safetensors", "huggingface"]
+# What values of other kinds than the network's cause; MemoryError: sizes that nobody has.
+_NO_OPTIONS = (TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,10 @@ def build_network(
     known = {name: value for name, value in options.items() if name in MODEL_OPTION_NAMES}
     # What these options did is in the weights already; the trunk's file may be gone.
     known |= {"resnet_model_path": None, "checkpoint_activations": False}
-    return OfaModel.from_options(known, symbols, pad)
+    try:
+        return OfaModel.from_options(known, symbols, pad)
+    except _NO_OPTIONS as error:
+        raise ValueError(f"the saved options describe no network: {error}") from error
 
 
 def read(path: Path, trust: bool = False) -> Checkpoint:

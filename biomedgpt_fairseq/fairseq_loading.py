@@ -22,6 +22,7 @@ from biomedgpt_fairseq.fairseq_saved_options import (
     saved_options,
     task_options,
 )
+from biomedgpt_fairseq.tasks.base import parse_generation_args
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +139,7 @@ def _vqa_inference(request: LoadRequest, options: Options) -> Options:
     """How vqa_gen answers: by scoring all candidates unless told, or forced, otherwise."""
     if request.zero_shot:
         # No forced prompt either: the original's zero-shot search starts from bos.
-        generation = json.loads(options.get("eval_args") or "{}")
+        generation = vars(parse_generation_args(options.get("eval_args")))
         return {
             "val_inference_type": "beamsearch",
             "unconstrained_training": True,

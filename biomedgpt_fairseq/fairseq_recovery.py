@@ -1,13 +1,18 @@
 """A damaged last checkpoint is replaced by the newest sound one before a run resumes."""
 
+import errno
 import logging
 import os
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, List, Optional
 
 import torch
 from fairseq_compat import atomic_save, checksum, safe_load
+
+_DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error)
 
 logger = logging.getLogger(__name__)
 
@@ -79,13 +84,22 @@ def damage(path: Path) -> Optional[str]:
         if checksum.check(str(path)):
             return None
         if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                broken = archive.testzip()
-            return None if broken is None else f"{path}: the checksum of {broken} is wrong"
+            return _damaged_member(path)
         safe_load.load(str(path), map_location="cpu")
     except safe_load.UnsafeCheckpointError:
         return None  # whole; whether it may be loaded is decided elsewhere
-    except (ValueError, zipfile.BadZipFile) as error:
+    except (*_DAMAGED_ZIP, ValueError) as error:
         text = str(error)
         return text if text.startswith(str(path)) else f"{path}: {text}"
     return None
+
+
+def _damaged_member(path: Path) -> Optional[str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a place before the beginning of the file
+            raise
+        return f"{path}: damaged zip archive"
+    return None if broken is None else f"{path}: the checksum of {broken} is wrong"

@@ -35,13 +35,16 @@ class SavedOptions:
 
 
 def saved_options(state: Mapping[str, Any]) -> SavedOptions:
-    """The options stored in a checkpoint, whatever their form."""
+    """The options stored in a checkpoint, whatever their form.
+
+    Raises ValueError for anything that is no options.
+    """
     if state.get("args") is not None:
-        flat = _plain(state["args"])
+        flat = _mapping(state["args"], "args")
         return SavedOptions(flat.get("task"), flat, flat, flat.get("log_file"))
     if state.get("cfg") is None:
         return SavedOptions(None, {}, {})
-    root = {name: _plain(section) for name, section in _plain(state["cfg"]).items()}
+    root = {name: _plain(section) for name, section in _mapping(state["cfg"], "cfg").items()}
     task, model, common = (_resolve(root.get(name), root) for name in ("task", "model", "common"))
     # A model without an option class is saved with all options of the run, its task's among them.
     return SavedOptions(task.get("_name") or model.get("task"), task, model, common.get("log_file"))
@@ -82,6 +85,13 @@ def _plain(options: Any) -> Any:
     if OmegaConf.is_config(options):
         return OmegaConf.to_container(options, resolve=False, enum_to_str=True)
     return options
+
+
+def _mapping(options: Any, name: str) -> Options:
+    found = _plain(options)
+    if not isinstance(found, dict):
+        raise ValueError(f"expected options as {name!r}, found {type(found).__name__}")
+    return found
 
 
 def _resolve(section: Any, root: Options) -> Options:

@@ -127,10 +127,10 @@ def parse_overrides(text: str) -> dict[str, Any]:
     """
     try:
         options = json.loads(text)
-    except json.JSONDecodeError as problem:
+    except (ValueError, RecursionError) as problem:
         try:
             options = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # nested deeply
             raise ValueError(f"--model-overrides is no JSON ({problem}): {text}") from None
     if not isinstance(options, dict) or not all(isinstance(key, str) for key in options):
         raise ValueError(f'--model-overrides: expected {{"option": value, ...}}, found {text}')
@@ -141,6 +141,7 @@ def load_request(args: argparse.Namespace, data: str | None) -> LoadRequest:
     """What the command line says about checkpoints and options."""
     from biomedgpt_fairseq.fairseq_extension import import_extension
     from biomedgpt_fairseq.fairseq_loading import LoadRequest
+    from biomedgpt_fairseq.tasks.base import parse_generation_args
 
     import_extension(args.user_dir)
     overrides = parse_overrides(args.model_overrides)
@@ -153,8 +154,7 @@ def load_request(args: argparse.Namespace, data: str | None) -> LoadRequest:
     overrides |= {name: value for name, value in named.items() if value is not None}
     if args.allow_test_answers:
         overrides["allow_test_answers"] = True
-    if args.eval_args is not None and not isinstance(json.loads(args.eval_args), dict):
-        raise ValueError(f'--eval-args: expected JSON as {{"beam": 5}}, found {args.eval_args}')
+    parse_generation_args(args.eval_args)
     return LoadRequest(
         paths=args.path.split(":"),
         overrides=overrides,

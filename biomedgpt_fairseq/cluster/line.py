@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
-_RANGE = re.compile(r"(\d+)\.\.(\d+)")
+_RANGE = re.compile(r"(\d{1,18})\.\.(\d{1,18})")
+MAX_LINES = 10_000
+"""Lines of one submission; clusters allow about a tenth of that to one user."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ def parse_variation(text: str) -> tuple[str, list[str]]:
     bounds = _RANGE.fullmatch(values)
     if bounds:
         first, last = map(int, bounds.groups())
+        _check_count(last - first + 1)
         found = [str(number) for number in range(first, last + 1)]
     else:
         found = values.split(",")
@@ -56,13 +60,15 @@ def parse_variation(text: str) -> tuple[str, list[str]]:
 def vary(line: Line, variations: Iterable[tuple[str, Sequence[str]]]) -> list[Line]:
     """A line for every combination of values: they are settings, and replace `{NAME}`.
 
-    Raises ValueError if a name varies twice, or has a fixed value in the line too.
+    Raises ValueError if a name varies twice, or has a fixed value in the line too, and for more
+    than MAX_LINES.
     """
     varied = list(variations)
     names = [name for name, _ in varied]
     for name in names:
         if names.count(name) > 1 or name in line.settings:
             raise ValueError(f"{name} is set twice: by --vary, and by another --vary or the line")
+    _check_count(math.prod(len(values) for _, values in varied))
     lines = []
     for values in itertools.product(*(values for _, values in varied)):
         chosen = dict(zip(names, values, strict=True))
@@ -70,6 +76,11 @@ def vary(line: Line, variations: Iterable[tuple[str, Sequence[str]]]) -> list[Li
         words = tuple(_filled(word, chosen) for word in line.words)
         lines.append(Line(words, {**chosen, **settings}))
     return lines
+
+
+def _check_count(count: int) -> None:
+    if count > MAX_LINES:
+        raise ValueError(f"--vary makes {count:,} lines, more than {MAX_LINES:,}: submit in parts")
 
 
 def _filled(text: str, chosen: Mapping[str, str]) -> str:

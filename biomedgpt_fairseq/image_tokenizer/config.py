@@ -12,6 +12,8 @@ from biomedgpt_fairseq.data.tsv_writer import write_json
 
 Quantizer = Literal["gumbel", "plain"]
 CONFIG_SUFFIX = ".json"
+MAX_SIZE, MAX_DEPTH = 1 << 16, 100
+"""What no tokenizer has is refused before it is built."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,15 @@ class TokenizerConfig:
             raise ValueError(f"expected quantizer gumbel or plain, found {self.quantizer!r}")
         numbers = ("num_codes", "code_dim", "latent_channels", "width", "blocks", "groups")
         for name in numbers:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, found {getattr(self, name)}")
+            value = getattr(self, name)
+            if type(value) is not int or not 0 < value <= MAX_SIZE:
+                raise ValueError(f"{name} must be from 1 to {MAX_SIZE}, found {value!r:.40}")
         if not self.multipliers or min(self.multipliers) < 1:
             raise ValueError(f"multipliers must be positive, found {self.multipliers}")
+        if self.blocks > MAX_DEPTH or len(self.multipliers) > MAX_DEPTH:
+            raise ValueError(f"blocks and levels must be at most {MAX_DEPTH}")
+        if max(self.channels) > MAX_SIZE:
+            raise ValueError(f"channels must be at most {MAX_SIZE}, found {max(self.channels)}")
         odd = [channels for channels in self.channels if channels % self.groups]
         if odd:
             raise ValueError(

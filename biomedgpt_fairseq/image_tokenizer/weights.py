@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import struct
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -31,6 +32,11 @@ UNUSED = ("loss.",)
 _WRAPPER = "state_dict"
 _TRAINER = "pytorch_lightning.callbacks."
 _GUMBEL_KEY = "quantize.proj.weight"
+# What torch's reader raises over bytes that torch.save did not write.
+_DAMAGED = (
+    *(AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError),
+    *(ArithmeticError, AssertionError, MemoryError, struct.error),
+)
 
 
 def read_network(path: Path) -> VqNetwork:
@@ -83,7 +89,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
             f"{path}: the file holds more than weights and was not read ({_first_line(error)}); "
             "it needs to be saved again with its entry 'state_dict' alone"
         ) from None
-    except (SafetensorError, RuntimeError, EOFError, LookupError, ValueError) as error:
+    except (*_DAMAGED, OSError, SafetensorError) as error:
         raise ValueError(
             f"{path}: not a complete weights file ({_first_line(error)}); was it cut off?"
         ) from None
@@ -109,7 +115,7 @@ def _callbacks_ignored(path: Path) -> AbstractContextManager[Any]:
     try:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
         allow = torch.serialization.safe_globals
-    except (AttributeError, ValueError, RuntimeError):  # torch < 2.6; not a zip file
+    except (*_DAMAGED, OSError, UnpicklingError):  # torch < 2.6; not a zip file
         return nullcontext()
     return allow([(_Ignored, name) for name in names if name.startswith(_TRAINER)])
 

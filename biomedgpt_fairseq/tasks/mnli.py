@@ -34,7 +34,10 @@ class MnliTask(ClosedSetTask):
 
 def label_words(answers: List[str], mapping: str) -> tuple[str, str, str]:
     """The answer word of the labels 0, 1 and 2."""
-    labels = json.loads(mapping)
+    try:
+        labels = json.loads(mapping)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"--ans2label-dict must be a JSON map of answers: {error}") from error
     by_label = (
         {str(label): word for word, label in labels.items()} if isinstance(labels, dict) else {}
     )

@@ -6,9 +6,11 @@ on a list; `safe_globals` adds what fairseq's checkpoints hold.  Anything else i
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import pickle
+import struct
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -24,7 +26,10 @@ logger = logging.getLogger(__name__)
 TRUST_SWITCH = "BIOMEDGPT_TRUST_CHECKPOINTS"
 
 # What the reader may raise over bytes that torch.save did not write.
-_DAMAGED = (AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError)
+_DAMAGED = (
+    *(AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError),
+    *(ArithmeticError, AssertionError, MemoryError, OSError, struct.error),
+)
 
 Source = str | os.PathLike[str] | BinaryIO
 
@@ -77,8 +82,8 @@ def _load_safely(source: Source, map_location: Any, mmap: bool | None) -> Any:
             # Forms that torch reads in the unsafe way only.
             form = "TorchScript" if "TorchScript" in str(error) else "the tar format of old torch"
             raise UnsafeCheckpointError(_refusal(source, [form])) from error
-        if isinstance(error, RuntimeError) and "PytorchStreamReader" not in str(error):
-            raise  # the device is absent, and the like
+        if _is_elsewhere(error):
+            raise
         raise ValueError(_unreadable(source, error)) from error
 
 
@@ -90,12 +95,21 @@ def _globals_of(source: Source) -> list[str] | None:
     start = None if isinstance(source, str | os.PathLike) else source.tell()
     try:
         names: list[str] = listing(source)
-    except (ValueError, RuntimeError):  # the format before torch 1.6; a damaged file
-        return None
+    except (*_DAMAGED, pickle.UnpicklingError) as error:
+        if _is_elsewhere(error):
+            raise
+        return None  # the format before torch 1.6; a damaged file
     finally:
         if start is not None and not isinstance(source, str | os.PathLike):
             source.seek(start)
     return names
+
+
+def _is_elsewhere(error: Exception) -> bool:
+    """Whether the fault is not the file's content: no such device, a disk that cannot be read."""
+    if isinstance(error, OSError):
+        return error.errno != errno.EINVAL  # of a place before the beginning of the file
+    return isinstance(error, RuntimeError) and "deserialize object on" in str(error)
 
 
 def _allow(pairs: list[tuple[Any, str]]) -> AbstractContextManager[Any]:

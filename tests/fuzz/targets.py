@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from tests.fuzz import cells, files
+from tests.fuzz import cells, checkpoints, commands, files
 
-TARGETS = {target.name: target for part in (cells, files) for target in part.TARGETS}
+TARGETS = {
+    target.name: target for part in (cells, files, checkpoints, commands) for target in part.TARGETS
+}

@@ -207,7 +207,7 @@ def test_file_without_sizes_is_taken_for_a_published_one(tmp_path, make_network)
     ("change", "message"),
     [
         ({"width": 6}, "6 channels cannot be split into 4 groups"),
-        ({"num_codes": 0}, "num_codes must be at least 1"),
+        ({"num_codes": 0}, "num_codes must be from 1 to"),
         ({"multipliers": ()}, "multipliers must be positive"),
         ({"quantizer": "other"}, "gumbel or plain, found 'other'"),
         ({"deeper": 1}, "expected the sizes of an image tokenizer"),
