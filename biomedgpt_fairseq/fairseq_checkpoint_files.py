@@ -86,6 +86,15 @@ def read(path: Path, trust: bool = False) -> Checkpoint:
     trust: run the code that a .pt file may hold.
     Raises FileNotFoundError, and ValueError that says what is wrong with the file.
     """
+    checkpoint = _read(path, trust)
+    try:
+        saved_options(checkpoint.state)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return checkpoint
+
+
+def _read(path: Path, trust: bool) -> Checkpoint:
     if path.is_dir():
         checksum.check_folder(path)
         if (path / plain_folder.STATE_FILE).is_file():

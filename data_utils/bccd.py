@@ -18,7 +18,7 @@ from biomedgpt_fairseq.text.box_text import NamedBox
 from data_utils.box_rows import DETECTION, detected
 from data_utils.converter import Converter, Items
 from data_utils.splits import split_name
-from data_utils.tables import open_text, read_xml
+from data_utils.tables import inside, open_text, read_xml
 from data_utils.writer import RejectedItem
 
 NAMES = ("RBC", "WBC", "Platelets")
@@ -29,8 +29,8 @@ def read(args: argparse.Namespace) -> Items:
     """Pictures of the three splits."""
     for split in SPLITS:
         for name in _listed(args.source / "ImageSets" / "Main" / f"{split}.txt"):
-            root = read_xml(args.source / "Annotations" / f"{name}.xml")
-            image = args.source / "JPEGImages" / f"{name}.jpg"
+            root = read_xml(inside(args.source / "Annotations", f"{name}.xml"))
+            image = inside(args.source / "JPEGImages", f"{name}.jpg")
             try:
                 size = int(_text(root, "size/width")), int(_text(root, "size/height"))
                 boxes = sorted(map(_box, root.iter("object")), key=lambda box: box.corners[1])

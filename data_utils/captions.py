@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data_utils.layouts import Record, caption
-from data_utils.tables import find_file, read_pairs
+from data_utils.tables import find_file, inside, read_pairs
 
 _TABLES = {"train": "train_images.tsv", "test": "test_images.tsv"}
 
@@ -23,7 +23,9 @@ def read_caption_tables(
     folder = find_file(source, *images)
     for split, name in _TABLES.items():
         for file, text in read_pairs(source / name):
-            yield caption(prefix, folder / file, text, split, _find_group(file, group_pattern))
+            yield caption(
+                prefix, inside(folder, file), text, split, _find_group(file, group_pattern)
+            )
 
 
 def _find_group(name: str, pattern: str) -> str:

@@ -11,11 +11,10 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from pathlib import Path
 
 from data_utils.converter import Converter, Items
 from data_utils.layouts import IMAGE_CLASSIFY, classified_image
-from data_utils.tables import read_csv
+from data_utils.tables import inside, read_csv
 from data_utils.writer import RejectedItem
 
 FINDINGS = (
@@ -67,7 +66,7 @@ def read(args: argparse.Namespace) -> Items:
             elif value == UNCERTAIN:
                 yield RejectedItem(path, "uncertain")
             else:
-                image: Path = args.source / place.group(1)
+                image = inside(args.source, place.group(1))
                 label, split = labels[value], TABLES[table.name]
                 yield classified_image(image, label, labels, split, place.group(2))
 

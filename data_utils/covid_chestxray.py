@@ -16,7 +16,7 @@ from pathlib import Path
 from data_utils.converter import Converter, Items
 from data_utils.layouts import CAPTION, caption
 from data_utils.splits import split_name
-from data_utils.tables import open_text, read_csv
+from data_utils.tables import inside, open_text, read_csv
 from data_utils.writer import RejectedItem
 
 COLUMNS = ("patientid", "filename", "clinical_notes", "folder", "license")
@@ -34,7 +34,7 @@ def read(args: argparse.Namespace) -> Items:
         elif splits and name not in splits:
             yield RejectedItem(name, "in no split")
         else:
-            image = args.source / row["folder"] / name
+            image = inside(args.source, f"{row['folder']}/{name}")
             split = splits.get(name, "")
             yield caption(PREFIX, image, row["clinical_notes"], split, row["patientid"])
 

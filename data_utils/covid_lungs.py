@@ -17,7 +17,7 @@ from biomedgpt_fairseq.text.box_text import NamedBox
 from data_utils.box_rows import DETECTION, detected
 from data_utils.converter import Converter, Items
 from data_utils.covid_chestxray import add_licenses_argument, read_splits
-from data_utils.tables import check_rows, read_json
+from data_utils.tables import check_rows, inside, read_json
 from data_utils.writer import RejectedItem
 
 FIELDS = {
@@ -57,7 +57,7 @@ def read(args: argparse.Namespace) -> Items:
         else:
             yield from detected(
                 f"covid_{name.rsplit('.', 1)[0]}",
-                args.source / "images" / name,
+                inside(args.source / "images", name),
                 sorted(boxes[row["id"]], key=lambda box: box.tag),
                 (row["width"], row["height"]),
                 splits.get(name, ""),

@@ -18,7 +18,7 @@ from data_utils.captions import read_caption_tables
 from data_utils.converter import Converter
 from data_utils.layouts import CAPTION, Record, caption
 from data_utils.splits import split_name
-from data_utils.tables import check_rows, read_json
+from data_utils.tables import check_rows, inside, read_json
 
 PREFIX = "200"
 FIELDS = ("id", "report", "image_path")
@@ -37,7 +37,7 @@ def read(args: argparse.Namespace) -> Iterator[Record]:
     for name, rows in splits.items():
         for row in check_rows(rows, FIELDS, annotation, {"id": str, "image_path": list}):
             for file in row["image_path"]:
-                image = args.source / "images" / file
+                image = inside(args.source / "images", file)
                 yield caption(PREFIX, image, row["report"], split_name(name), row["id"], file)
 
 

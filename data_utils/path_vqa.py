@@ -22,7 +22,7 @@ from data_utils.layouts import VQA, Record, vqa
 from data_utils.parquet import unpack_rows
 from data_utils.plain_pickle import load_plain_pickle
 from data_utils.splits import split_name
-from data_utils.tables import Row, check_rows, find_file, read_json
+from data_utils.tables import Row, check_rows, find_file, inside, read_json
 
 SPLITS = ("train", "val", "test")
 PARQUET_SPLITS = ("train", "validation", "test")
@@ -51,7 +51,7 @@ def _read_list(source: Path, name: str) -> Iterator[Record]:
     kinds = {} if has_answers else {"label": dict}
     for number, row in enumerate(check_rows(loaded, fields, path, kinds)):
         item = row.get("question_id", f"{name}_{number}")
-        image = source / "images" / name / f"{row[fields[0]]}.jpg"
+        image = inside(source / "images" / name, f"{row[fields[0]]}.jpg")
         yield vqa(item, image, (row[fields[1]], _answer(row)), split_name(name))
 
 

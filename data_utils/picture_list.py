@@ -47,7 +47,7 @@ def read_csv(table: Path, root: Path, group_pattern: str = "") -> list[Picture]:
     """Pictures of a CSV file with a header; paths are relative to `root`."""
     pictures = [
         Picture(
-            root / row["path"],
+            tables.inside(root, row["path"]),
             row["label"],
             split_name(row.get("split") or ""),
             row.get("group") or _group(Path(row["path"]), group_pattern),

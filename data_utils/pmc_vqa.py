@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from data_utils.converter import Converter
 from data_utils.layouts import VQA, Record, vqa
-from data_utils.tables import find_file, read_csv
+from data_utils.tables import find_file, inside, read_csv
 
 COLUMNS = ("Figure_path", "Question", "Answer")
 SPLITS = ("train", "test")
@@ -28,7 +28,7 @@ def read(args: argparse.Namespace) -> Iterator[Record]:
     for split in SPLITS:
         for number, row in enumerate(read_csv(args.source / f"{split}{ending}.csv", COLUMNS)):
             texts = row["Question"], answer_text(row)
-            yield vqa(f"{split}_{number}", images / row["Figure_path"], texts, split)
+            yield vqa(f"{split}_{number}", inside(images, row["Figure_path"]), texts, split)
 
 
 def answer_text(row: dict[str, str]) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from data_utils.converter import Converter
 from data_utils.layouts import CAPTION, Record, caption
 from data_utils.splits import split_name
-from data_utils.tables import find_file, read_pairs
+from data_utils.tables import find_file, inside, read_pairs
 
 PREFIX = "1500"
 SPLITS = ("train", "validation", "test")
@@ -25,7 +25,7 @@ def read(args: argparse.Namespace) -> Iterator[Record]:
         for kind in args.kinds.split(","):
             table = find_file(args.source, f"{name}/{kind}/captions.txt")
             for file, text in read_pairs(table):
-                image = table.parent / "images" / f"{file}.jpg"
+                image = inside(table.parent / "images", f"{file}.jpg")
                 yield caption(PREFIX, image, text, split_name(name))
 
 

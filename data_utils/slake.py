@@ -11,7 +11,7 @@ import sys
 
 from data_utils.converter import Converter, Items
 from data_utils.layouts import VQA, vqa
-from data_utils.tables import read_json_rows
+from data_utils.tables import inside, read_json_rows
 from data_utils.writer import RejectedItem
 
 FIELDS = ("qid", "img_name", "question", "answer", "q_lang", "location")
@@ -26,7 +26,7 @@ def read(args: argparse.Namespace) -> Items:
             if row["q_lang"] != ENGLISH:
                 yield RejectedItem(str(row["qid"]), "not English")
                 continue
-            image = args.source / "imgs" / row["img_name"]
+            image = inside(args.source / "imgs", row["img_name"])
             texts = row["question"], row["answer"]
             # All pictures of the set have the same file name; the folder tells them apart.
             yield vqa(row["qid"], image, texts, split, row["location"], image_id=row["img_name"])

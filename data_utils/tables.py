@@ -76,6 +76,17 @@ def find_file(folder: Path, *patterns: str) -> Path:
     raise FileNotFoundError(f"{folder}: expected {' or '.join(patterns)}, found none")
 
 
+def inside(folder: Path, name: str) -> Path:
+    """The file of the folder that a table names.  Raises ValueError where that leads out of it."""
+    # By its words alone: whoever keeps pictures elsewhere may put links to them into the folder.
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ValueError(
+            f"{folder}: a table names the file {name!r:.200}, which leads out of this folder; "
+            "correct the table, and trust nothing else in it"
+        )
+    return folder / name
+
+
 def read_csv(path: Path, columns: Collection[str]) -> Iterator[dict[str, str]]:
     """Rows of a CSV file whose header has these columns; all have as many cells as the header."""
     csv.field_size_limit(_LARGEST_CELL)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from data_utils.converter import Converter
 from data_utils.layouts import VQA, Record, vqa
-from data_utils.tables import Row, read_json_rows
+from data_utils.tables import Row, inside, read_json_rows
 
 FIELDS = ("qid", "image_name", "image_organ", "question", "answer")
 KINDS = {"image_name": str}
@@ -40,7 +40,9 @@ def read(args: argparse.Namespace) -> Iterator[Record]:
 def _question(row: Row, images: Path, split: str) -> Record:
     # Some answers are JSON numbers.
     texts = _lower(row["question"]), _lower(row["answer"])
-    return vqa(row["qid"], images / row["image_name"], texts, split, _lower(row["image_organ"]))
+    return vqa(
+        row["qid"], inside(images, row["image_name"]), texts, split, _lower(row["image_organ"])
+    )
 
 
 def _lower(value: object) -> object:

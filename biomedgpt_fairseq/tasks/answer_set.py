@@ -37,7 +37,7 @@ def load_answers(
         return answers
     try:
         content = _parse(inline or "", "--ans2label-dict")
-    except (json.JSONDecodeError, RecursionError) as error:
+    except json.JSONDecodeError as error:
         raise ValueError(
             f"--ans2label-dict must be a JSON map or list of answers: {error}"
         ) from error
@@ -62,7 +62,7 @@ def _read_answers(path: Path) -> List[str]:
     if path.suffix == ".json":
         try:
             return _as_list(_parse(text, str(path)), str(path))
-        except (json.JSONDecodeError, RecursionError) as error:
+        except json.JSONDecodeError as error:
             raise ValueError(f"--ans2label-file {path} is not valid JSON: {error}") from error
     # Answers keep their spaces; only the line end is not part of them.
     return _as_list([line for line in text.split("\n") if line], str(path))
@@ -79,7 +79,13 @@ def _parse(text: str, origin: str) -> object:
             raise ValueError(f"{origin}: the answer {twice!r} occurs twice")
         return found
 
-    return json.loads(text, object_pairs_hook=refuse_twice)
+    try:
+        return json.loads(text, object_pairs_hook=refuse_twice)
+    except json.JSONDecodeError:
+        raise
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, deep nesting
+        text = str(error)
+        raise ValueError(text if text.startswith(origin) else f"{origin}: {text}") from error
 
 
 def _as_list(content: object, origin: str) -> List[str]:

@@ -18,7 +18,7 @@ from data_utils.box_rows import DETECTION, detected
 from data_utils.layouts import Record
 from data_utils.pretraining.program import Source
 from data_utils.pretraining.stored import size_of_file
-from data_utils.tables import read_csv
+from data_utils.tables import inside, read_csv
 from data_utils.writer import RejectedItem
 
 COLUMNS = ("File_name", "Patient_index", "Bounding_boxes", "Coarse_lesion_type")
@@ -43,7 +43,7 @@ def read(path: Path, args: argparse.Namespace) -> Iterator[Record | RejectedItem
                 yield RejectedItem(f"{name}, lesion {number}", "no type")
             else:
                 boxes.append(_box(row, f"{path / 'DL_info.csv'}: {name}"))
-        image = path / "Key_slices" / name
+        image = inside(path / "Key_slices", name)
         try:
             size = size_of_file(image)
         except RejectedItem as rejected:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from data_utils.layouts import CAPTION, Record, caption
 from data_utils.pretraining.program import Source, find_files
-from data_utils.tables import check_rows, open_text
+from data_utils.tables import check_rows, inside, open_text
 from data_utils.writer import RejectedItem
 
 FIELDS = ("pdf_hash", "fig_uri", "s2_caption")
@@ -41,7 +41,7 @@ def read(path: Path, args: argparse.Namespace) -> Iterator[Record | RejectedItem
                 continue
             text = row["s2_caption"]
             text = _LABEL.sub("", text) if isinstance(text, str) else text
-            image = path.parent / "figures" / name
+            image = inside(path.parent / "figures", name)
             yield caption(PREFIX, image, text, group=row["pdf_hash"])
 
 

@@ -58,10 +58,11 @@ def _saved(state: Any, **options: Any) -> bytes:
 
 
 OLD = {**STATE, "args": Namespace(task="caption", arch="ofa_micro"), "cfg": None}
+PLAIN = {**OLD, "optimizer_history": [{"num_updates": 7}]}
 OLD["extra_state"] = defaultdict(list, {1: np.arange(3)})
 EVIL = {**STATE, "harm": RunsCommand()}
-FILES = [_saved(STATE), _saved(OLD, _use_new_zipfile_serialization=False), _saved(OLD)]
-FILES += [_saved(EVIL), _saved(EVIL, _use_new_zipfile_serialization=False), pickle.dumps(EVIL)]
+FILES = [_saved(STATE), _saved(PLAIN, _use_new_zipfile_serialization=False), _saved(OLD)]
+HARMFUL = [_saved(EVIL), _saved(EVIL, _use_new_zipfile_serialization=False), pickle.dumps(EVIL)]
 PICKLE_TOKENS = (
     *(
         b"cposix\nsystem\n",
@@ -189,9 +190,10 @@ OPTIONS = json.dumps({"task": {"_name": "caption"}, "model": {
 SUM = f"{hashlib.sha256(FILES[0]).hexdigest()}  a.pt\n"
 
 TARGETS = [
-    file_target("checkpoint/pt", "a.pt", _read_pt, *FILES, share=3, tokens=PICKLE_TOKENS),
-    Target("checkpoint/pickle", _open_pickle, [_pickle_of(FILES[i]) for i in (0, 2, 3)], share=6,
-           tokens=PICKLE_TOKENS),
+    file_target("checkpoint/pt", "a.pt", _read_pt, *FILES, hostile=HARMFUL, share=3,
+                tokens=PICKLE_TOKENS),
+    Target("checkpoint/pickle", _open_pickle, [_pickle_of(FILES[i]) for i in (0, 2)], share=6,
+           tokens=PICKLE_TOKENS, hostile=[_pickle_of(HARMFUL[0])]),
     file_target("checkpoint/sha256", "a.pt.sha256", lambda path: read(path.with_suffix("")), SUM,
                 share=3, prepare=_prepare_file),
     file_target("checkpoint/sums", checksum.FOLDER_FILE, _read_folder,
@@ -210,6 +212,6 @@ TARGETS = [
     file_target("checkpoint/tokenizer-sizes", "net.json",
                 lambda path: read_network(path.with_suffix(".safetensors")),
                 _tokenizer_files()["net.json"], share=2, prepare=_prepare_tokenizer),
-    file_target("checkpoint/tokenizer-pt", "net.ckpt", _read_tokenizer_pt, _tokenizer_pt(),
-                FILES[3], share=2, tokens=PICKLE_TOKENS),
+    file_target("checkpoint/tokenizer-pt", "net.ckpt", _read_tokenizer_pt, share=2,
+                hostile=[_tokenizer_pt(), HARMFUL[0]], tokens=PICKLE_TOKENS),
 ]  # fmt: skip

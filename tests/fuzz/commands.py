@@ -28,14 +28,14 @@ from data_utils.partition import parse_fractions
 from tests.fuzz.harness import Parse, Target, Wrong, text_target
 
 EVALUATE = (
-    "evaluate --data a.tsv --path a.pt:b.pt --results-path out --gen-subset test --batch-size 8 "
+    "evaluate a.tsv --path a.pt:b.pt --results-path out --gen-subset test --batch-size 8 "
     "--eval-args '{\"beam\": 5}' --model-overrides \"{'data': 'x'}\" "
     "--metadata m.csv --group-by site"
 )
 COMMANDS = (
     *(EVALUATE, "checkpoint convert a.pt b --to safetensors --weights-only", "doctor"),
     *("checkpoint diff a b --top 3", "submit --nodes 2 --time 1:00:00 -- bash run.sh --lr 0.1"),
-    *("phantoms --task vqa --output d --train 8 --size 32 --seed 1", "vocab describe folder"),
+    *("phantoms --task vqa --output d --train 8 --size 32 --seed 1", "vocab info folder"),
     *("image-codes extract --input a.tsv --output b.tsv --size 128", "predict --help"),
 )
 REFERENCE = quoting._REFERENCE
@@ -66,7 +66,7 @@ def _command(text: str) -> None:
         args = build_parser(words[0] if words and words[0] in SUBCOMMANDS else None).parse_args(
             words
         )
-    if words[0] == "evaluate":
+    if words[:1] == ["evaluate"]:
         parse_overrides(args.model_overrides)
         group_request(args)
 

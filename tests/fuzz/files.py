@@ -173,10 +173,10 @@ TARGETS = [
     *(_vocabulary_target(n, 6) for n in ("dict.txt", "encoder.json", "vocab.bpe")),
     _vocabulary_target("vocabulary.json", 10),
     file_target("vocabulary/vocab.json", "vocab.json", lambda path: load_tokenizer(path.parent),
-                '{"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "a": 4, "<mask>": 5}',
-                prepare=_prepare_hugging_face),
+                hostile=[b'{"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "a": 4, "<mask>": 5}'],
+                prepare=_prepare_hugging_face),  # the released vocabulary alone is taken
     file_target("vocabulary/merges.txt", "merges.txt", lambda path: load_tokenizer(path.parent),
-                CONTENTS["vocab.bpe"], prepare=_prepare_hugging_face),
+                hostile=[CONTENTS["vocab.bpe"]], prepare=_prepare_hugging_face),
     file_target("json/answers", "answers.json", lambda path: load_answers(None, str(path)),
                 '["yes", "no"]', '{"ct": 0, "mri": 1}', share=40),
     file_target("json/answer-lines", "answers.txt", lambda path: load_answers(None, str(path)),

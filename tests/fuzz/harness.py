@@ -31,7 +31,8 @@ class Target:
 
     name: such as `row/vqa`; also the folder of its corpus.
     open: empty folder for files -> the parser of a case.
-    samples: of whole inputs.  share: of the cases, in parts; cheap parsers have large ones.
+    samples: of whole inputs.  hostile: inputs that must be refused.
+    share: of the cases, in parts; cheap parsers have large ones.
     tokens: key words of the format.  refusals: what the parser may raise.
     """
 
@@ -40,14 +41,15 @@ class Target:
     samples: Sequence[bytes]
     share: int = 10
     tokens: Sequence[bytes] = ()
+    hostile: Sequence[bytes] = ()
     refusals: tuple[type[Exception], ...] = (ValueError, FileNotFoundError)
 
     def case(self, seed: int, number: int) -> bytes:
-        """The input of a case; the whole samples come first."""
-        if number < len(self.samples):
-            return self.samples[number]
-        rng = random.Random(f"{seed}/{self.name}/{number}")
-        return mutate(self.samples, self.tokens, rng)
+        """The input of a case; whole samples come first, then hostile ones."""
+        whole = [*self.samples, *self.hostile]
+        if number < len(whole):
+            return whole[number]
+        return mutate(whole, self.tokens, random.Random(f"{seed}/{self.name}/{number}"))
 
 
 class Hang(BaseException):
@@ -97,7 +99,8 @@ def run_case(target: Target, parse: Parse, data: bytes) -> tuple[bool, str]:
 def plan(targets: Sequence[Target], cases: int) -> dict[str, int]:
     """Cases of each target by its share, `cases` in all; at least its whole samples."""
     total = sum(target.share for target in targets)
-    counts = {t.name: max(cases * t.share // total, len(t.samples)) for t in targets}
+    least = {t.name: len(t.samples) + len(t.hostile) for t in targets}
+    counts = {t.name: max(cases * t.share // total, least[t.name]) for t in targets}
     largest = max(targets, key=lambda target: target.share).name
     counts[largest] = max(counts[largest] + cases - sum(counts.values()), 0)
     return counts
