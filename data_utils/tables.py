@@ -21,7 +21,7 @@ Row = dict[str, Any]
 Kinds = Mapping[str, type]
 _ANY_KIND: Kinds = MappingProxyType({})
 _KIND_NAMES: dict[type, str] = {str: "text", list: "a list of texts", dict: "an object"}
-_LARGEST_CELL = 1 << 27
+_LARGEST_CELL = 1 << 27  # characters; also of a line, and of a cell that goes over lines
 _LARGEST_JSON = 1 << 30
 MAX_MEMBER = 1 << 28
 """Bytes, unpacked, of a part of an archive that is read at once: a small file can claim any."""
@@ -34,6 +34,21 @@ DAMAGED_ARCHIVE = (
 _SHEET_SPACE = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 
+class _Lines(io.TextIOWrapper):
+    """Text in lines; a packed file of a few kB could hold one that fills the memory."""
+
+    def __next__(self) -> str:  # type: ignore[override]
+        line = self.readline(_LARGEST_CELL + 1)
+        if len(line) > _LARGEST_CELL:
+            raise ValueError(
+                f"{self.name}: a line of more than {_LARGEST_CELL:,} characters; are line ends "
+                "missing, or is this no table?"
+            )
+        if not line:
+            raise StopIteration
+        return line
+
+
 @contextmanager
 def open_text(path: Path) -> Iterator[io.TextIOBase]:
     """A UTF-8 file, packed with gzip or not; its faults are errors that name it."""
@@ -41,7 +56,7 @@ def open_text(path: Path) -> Iterator[io.TextIOBase]:
         raise FileNotFoundError(f"no such file: {path}")
     try:
         with open_binary(path) as raw:
-            yield io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
+            yield _Lines(raw, encoding="utf-8-sig", newline="")
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path}:{_first_bad_line(path)}: expected UTF-8 text, found the byte "

@@ -19,7 +19,7 @@ from biomedgpt_fairseq.cluster.line import Line
 SIGNAL = "USR1"
 # Preemptions and time limits after which a job is still queued again.
 _MAX_REQUEUES = 1000
-_JOB = re.compile(r"\d+(_\d+)?")
+_JOB = re.compile(r"\d{1,18}(_\d{1,18})?")
 _TIME = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
 
 

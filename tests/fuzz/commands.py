@@ -62,13 +62,12 @@ def _quiet() -> Iterator[None]:
 def _command(text: str) -> None:
     """Words as a shell makes them; nothing is run."""
     words = shlex.split(text)
-    with _quiet():
-        args = build_parser(words[0] if words and words[0] in SUBCOMMANDS else None).parse_args(
-            words
-        )
-    if words[:1] == ["evaluate"]:
-        parse_overrides(args.model_overrides)
-        group_request(args)
+    chosen = words[0] if words and words[0] in SUBCOMMANDS else None
+    with _quiet():  # which --help leaves at once
+        args = build_parser(chosen).parse_args(words)
+        if chosen == "evaluate":
+            parse_overrides(args.model_overrides)
+            group_request(args)
 
 
 def _open_training(_: Path) -> Parse:

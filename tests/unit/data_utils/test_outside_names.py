@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import zipfile
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from numpy.lib import format as npy
 
-from data_utils import iu_xray, pmc_vqa, slake, vqa_rad
+from data_utils import iu_xray, pmc_vqa, slake, tables, vqa_rad
 from data_utils.npz_stream import NpzArray
 from data_utils.picture_list import read_csv
 from data_utils.pretraining.worker import read_card
@@ -76,6 +77,23 @@ def test_workbook_that_unpacks_to_more_than_the_memory_is_refused(tmp_path: Path
         ValueError, match=r"bomb\.xlsx: expected a workbook .* bytes unpacked, more"
     ):
         list(read_xlsx(path, ["id"]))
+
+
+def test_packed_tables_are_not_unpacked_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "_LARGEST_CELL", 1000)
+    monkeypatch.setattr(tables, "_LARGEST_JSON", 1000)
+    path = tmp_path / "bomb.csv.gz"
+    path.write_bytes(gzip.compress(b"id\n1\n" + b"2" * 5000))
+    rows = tables.read_csv(path, ["id"])
+    assert next(rows) == {"id": "1"}
+    with pytest.raises(ValueError, match=r"bomb\.csv\.gz: a line of more than 1,000 characters"):
+        next(rows)
+    path = tmp_path / "bomb.json.gz"
+    path.write_bytes(gzip.compress(b" " * (1 << 21)))
+    with pytest.raises(ValueError, match=r"bomb\.json\.gz: more than 1,000 characters"):
+        tables.read_json(path)
 
 
 def test_array_with_rows_larger_than_the_memory_is_refused(tmp_path: Path) -> None:
