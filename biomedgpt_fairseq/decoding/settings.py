@@ -15,6 +15,8 @@ UNSUPPORTED = {
 }
 """Options of fairseq that are refused, with the reason."""
 
+_LARGEST = 1_000_000_000  # whole numbers of Python can be too large for a float
+
 FAIRSEQ_MARKS = frozenset({"nbest", "prefix_size"})
 """Options that only fairseq's complete option group has."""
 
@@ -123,6 +125,8 @@ def _check_kind(name: str, value: Any, default: Any) -> Any:
     """The value; an int may stand for a float, nothing else is converted."""
     expected: type = int if name == "sampling_seed" else type(default)
     if expected is float and isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > _LARGEST:
+            raise ValueError(f"generation option {name!r} must not exceed {_LARGEST:,}")
         return float(value)
     if type(value) is not expected:
         raise ValueError(f"generation option {name!r} must be {expected.__name__}, found {value!r}")
