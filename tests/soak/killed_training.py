@@ -72,8 +72,11 @@ def make_data(folder: Path) -> None:
     train_compact_vocabulary(texts, 600, folder / "vocabulary")
 
 
-def train(data: Path, run_dir: Path, updates: int) -> None:
-    """Start or resume a run in this process; writes the losses of each update to losses.jsonl."""
+def train(data: Path, run_dir: Path, updates: int, *options: str) -> None:
+    """Start or resume a run in this process; writes the losses of each update to losses.jsonl.
+
+    Later options replace those of RUN.
+    """
     os.setsid()
     log = os.open(run_dir / "train.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
@@ -88,7 +91,7 @@ def train(data: Path, run_dir: Path, updates: int) -> None:
             *("fairseq-train", *files, "--user-dir", str(PLUGIN), "--task", "unify_task"),
             *("--bpe-dir", str(data / "vocabulary"), "--neg-sample-dir", str(data / "negatives")),
             *(*NETWORK.split(), *TRAINING.split(), *RUN.split()),
-            *("--max-update", str(updates), "--save-dir", str(run_dir / "checkpoints")),
+            *("--max-update", str(updates), "--save-dir", str(run_dir / "checkpoints"), *options),
         ]
     )
 
