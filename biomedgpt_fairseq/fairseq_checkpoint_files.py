@@ -152,5 +152,10 @@ def _new_folder(target: Path) -> Iterator[Path]:
         checksum.sync_folder(str(folder / "any"))
         folder.rename(target)
         checksum.sync_folder(str(target))
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        # Only opening a file tells its name, not writing to it.
+        raise OSError(error.errno, error.strerror, str(target)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Dict, Mapping, Optional
 
 import torch
-from fairseq_compat import safe_load
+from fairseq_compat import atomic_save, safe_load
 from torch import Tensor
 
 from biomedgpt_fairseq.checkpoint_tools import hugging_face, plain
@@ -51,7 +51,8 @@ def write_folder(
     content = {**hugging_face.config_json(config), OPTIONS_KEY: own}
     text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
     (folder / hugging_face.CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
-    torch.save(weights, folder / hugging_face.WEIGHTS_FILE)
+    path = str(folder / hugging_face.WEIGHTS_FILE)
+    atomic_save.write_temporary(lambda file: torch.save(weights, file), path)
 
 
 def _write_vocabulary(

@@ -57,11 +57,16 @@ def recorded(path: str) -> list[str]:
 def record(path: str, digests: list[str]) -> None:
     """Write the file beside path: whole or not at all."""
     temporary = path + SUFFIX + ".tmp"
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.writelines(f"{digest}  {os.path.basename(path)}\n" for digest in digests)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path + SUFFIX)
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.writelines(f"{digest}  {os.path.basename(path)}\n" for digest in digests)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path + SUFFIX)
+    except OSError as error:
+        with suppress(OSError):
+            os.remove(temporary)
+        raise OSError(error.errno, error.strerror, temporary) from error
 
 
 def publish(temporary: str, path: str, digest: str) -> None:
