@@ -88,6 +88,12 @@ def add_checkpoint_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, default=16, metavar="N")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--cpu", action="store_true", help="use no GPU")
+    parser.add_argument(
+        "--deterministic",
+        action="store_true",
+        help="only algorithms that give the same bits each time on the same GPU (default: as the "
+        "checkpoint was trained)",
+    )
     precision = parser.add_mutually_exclusive_group()
     precision.add_argument("--fp16", action="store_true", help="half precision (GPU only)")
     precision.add_argument("--bf16", action="store_true", help="bfloat16")
@@ -152,8 +158,9 @@ def load_request(args: argparse.Namespace, data: str | None) -> LoadRequest:
         "bpe_dir": args.bpe_dir,
     }
     overrides |= {name: value for name, value in named.items() if value is not None}
-    if args.allow_test_answers:
-        overrides["allow_test_answers"] = True
+    for name in ("allow_test_answers", "deterministic"):
+        if getattr(args, name):
+            overrides[name] = True
     parse_generation_args(args.eval_args)
     return LoadRequest(
         paths=args.path.split(":"),

@@ -87,6 +87,13 @@ class TaskOptions(FairseqDataclass):
     use_latest_weights_to_init_ema: bool = field(
         default=False, metadata={"help": "start averaging from the plain weights of --restore-file"}
     )
+    deterministic: bool = field(
+        default=False,
+        metadata={
+            "help": "only algorithms that give the same bits each time on the same GPU; slower, and "
+            "an operation that has none ends the run"
+        },
+    )
     seed: int = II("common.seed")
 
 

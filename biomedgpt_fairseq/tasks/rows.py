@@ -37,6 +37,7 @@ from biomedgpt_fairseq.data.image import (
     ImageTransform,
 )
 from biomedgpt_fairseq.data.tsv import TsvReader
+from biomedgpt_fairseq.fairseq_determinism import use_deterministic_algorithms
 from biomedgpt_fairseq.tasks.dictionary import build_dictionary
 from biomedgpt_fairseq.tasks.options import TaskOptions
 from biomedgpt_fairseq.text.instructions import get_instruction
@@ -84,6 +85,8 @@ class RowsTask(FairseqTask):
     @classmethod
     def setup_task(cls, cfg: TaskOptions, **kwargs: Any) -> "RowsTask":
         """The task with its vocabulary; needs neither data nor a model."""
+        if cfg.deterministic:
+            use_deterministic_algorithms()
         if not cfg.bpe_dir:
             raise ValueError(
                 "--bpe-dir must name the folder of the vocabulary; "

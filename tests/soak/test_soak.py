@@ -33,7 +33,7 @@ def test_growth_is_told() -> None:
     def samples(memory: float, files: int, shared: int) -> list[Sample]:
         return [
             Sample(1, 100.0, 5, 0),
-            Sample(10, 200.0, 9, 4),
+            Sample(20, 200.0, 9, 4),
             Sample(55, 200 + memory, 9 + files, 4 + shared),
             Sample(100, 200.0, 9, 4),
         ]
