@@ -90,8 +90,8 @@ class TaskOptions(FairseqDataclass):
     deterministic: bool = field(
         default=False,
         metadata={
-            "help": "only algorithms that give the same bits each time on the same GPU; slower, and "
-            "an operation that has none ends the run"
+            "help": "only algorithms that give the same bits each time on the same GPU: slower; an "
+            "operation that has none ends the run"
         },
     )
     seed: int = II("common.seed")
