@@ -37,6 +37,7 @@ ELSEWHERE = {
     "python -m benchmarks.box_floors": "test_box_floors.py runs it on few rows",
     "python -m benchmarks.bench_scale": "test_bench_scale.py runs it on few rows",
     "python -m tests.soak.killed_training": "takes minutes; tests/soak/test_soak.py, two kills",
+    "python -m tests.soak.leaks": "takes minutes; tests/soak/test_soak.py, 60 updates",
     "python -m tests.fuzz.run": "takes minutes; tests/fuzz/test_fuzz.py, 2,000 cases",
     "biomedgpt image-codes train": "takes minutes; tests/unit/cli/test_image_codes.py, two steps",
     "biomedgpt vocab download": "needs a network; tests/unit/text/test_download.py serves the file",
