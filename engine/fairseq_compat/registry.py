@@ -13,6 +13,7 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "fairseq.distributed.fully_sharded_data_parallel": ("zero_sharding",),
     "fairseq.distributed.utils": ("cpu_distributed",),
     "fairseq.file_io": ("atomic_save",),
+    "fairseq.logging.metrics": ("temporary_metrics",),
     "fairseq.models.distributed_fairseq_model": ("cpu_ddp",),
     "fairseq.models.ema.ema": ("ema_buffers",),
     "fairseq.modules.dynamic_crf_layer": ("numpy_aliases",),

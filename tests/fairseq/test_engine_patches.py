@@ -114,6 +114,23 @@ def test_averaging_copies_integer_buffers():
     assert ema.get_model().weight.tolist() == [2.0, 2.0]
 
 
+def test_metrics_of_an_update_leave_nothing_behind():
+    from fairseq.logging import metrics
+
+    before = dict(metrics._active_aggregators_cnt)
+    with metrics.aggregate("train"):
+        for root in (False, True):
+            with metrics.aggregate(new_root=root) as outer, metrics.aggregate("train"):
+                metrics.log_scalar("loss", 2.0)
+            assert outer.get_smoothed_value("loss") == 2
+            # The name is still in use further out.
+            assert metrics._active_aggregators_cnt["train"] == 1
+    assert metrics._active_aggregators_cnt == before
+    assert "train" not in metrics._active_aggregators
+    assert metrics.get_smoothed_value("train", "loss") == 2
+    metrics.reset_meters("train")
+
+
 def test_checkpoints_with_code_are_refused_by_fairseq_too(tmp_path):
     from fairseq import checkpoint_utils
 
