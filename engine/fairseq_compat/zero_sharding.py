@@ -1,6 +1,6 @@
-"""`--zero-sharding os` and `--ddp-backend fully_sharded` need fairscale, which nobody maintains.
+"""`--zero-sharding os` needs fairscale, which nobody maintains.
 
-The first is done by torch's own ZeroRedundancyOptimizer here.
+torch's own ZeroRedundancyOptimizer does the work here.
 """
 
 from __future__ import annotations
@@ -12,19 +12,6 @@ from typing import Any
 from fairseq_compat.patch import Patch, prepend, swap
 
 logger = logging.getLogger(__name__)
-
-_ABSENT = """
-raise ImportError(
-    "Cannot find FullyShardedDataParallel. "
-    "Please install fairscale with: pip install fairscale"
-)
-"""
-_REFUSED = """
-raise ImportError(
-    "--ddp-backend fully_sharded needs fairscale, which is not maintained and was not tried here; "
-    "--zero-sharding os works without and shares out the state of the optimizer"
-)
-"""
 
 
 def shard(optimizer: Any, group: Any) -> None:
@@ -62,21 +49,11 @@ def _edit_trainer(tree: ast.Module) -> None:
     prepend(tree, "from fairseq_compat.zero_sharding import shard as _shard")
 
 
-def _edit_wrapper(tree: ast.Module) -> None:
-    swap(tree, {_ABSENT: _REFUSED}, inside="fsdp_enable_wrap")
-
-
 PATCHES = (
     Patch(
         name="zero-sharding",
         module="fairseq.trainer",
         reason="--zero-sharding os: ImportError: Please install the fairscale package",
         edit=_edit_trainer,
-    ),
-    Patch(
-        name="fully-sharded",
-        module="fairseq.distributed.fully_sharded_data_parallel",
-        reason="--ddp-backend fully_sharded: advice to install a package that nobody maintains",
-        edit=_edit_wrapper,
     ),
 )
