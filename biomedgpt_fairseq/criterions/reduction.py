@@ -40,8 +40,11 @@ def total(logs: List[Log], name: str) -> Any:
 
 
 def perplexity(nats: Any) -> float:
-    """exp of a mean loss in nats, infinite instead of overflowing."""
-    value = float(nats)
+    """exp of a mean loss in nats, infinite instead of overflowing; NaN of None, the mean of no
+    update, where all were dropped."""
+    value = math.nan if nats is None else float(nats)
+    if math.isnan(value):
+        return value
     return round(math.exp(value), 2) if value < 700 else math.inf
 
 

@@ -259,6 +259,7 @@ def test_reduction_of_pairs_logs_both_means():
 def test_perplexity_uses_nats_and_does_not_overflow():
     assert perplexity(1.0) == 2.72
     assert perplexity(1e4) == math.inf
+    assert math.isnan(perplexity(None)) and math.isnan(perplexity(math.nan))
 
 
 class FeaturesNetwork(torch.nn.Module):
