@@ -98,6 +98,8 @@ def from_plain(plain: Json, tensors: Mapping[str, Tensor]) -> Any:
 
 def _number(value: Json, tensors: Mapping[str, Tensor]) -> Any:
     kind, number = value
+    if not isinstance(kind, str) or not kind.isalnum():  # numpy parses longer texts as code
+        raise TypeError("no name of a type of numbers")
     if not np.issubdtype(np.dtype(kind), np.number) and kind != "bool":
         raise TypeError(f"{kind} is no type of numbers")
     return np.dtype(kind).type(from_plain(number, tensors))

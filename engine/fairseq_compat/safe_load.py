@@ -15,6 +15,7 @@ import warnings
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
+from unittest.mock import patch
 
 import torch
 
@@ -73,7 +74,7 @@ def _load_safely(source: Source, map_location: Any, mmap: bool | None) -> Any:
     if names is not None and refused:
         raise UnsafeCheckpointError(_refusal(source, refused))
     try:
-        with _allow(pairs):
+        with _allow(pairs), _short_errors():
             return torch.load(source, map_location=map_location, mmap=mmap, weights_only=True)
     except pickle.UnpicklingError as error:
         raise UnsafeCheckpointError(_refusal(source, [_reason(error)])) from error
@@ -124,10 +125,25 @@ def _allow(pairs: list[tuple[Any, str]]) -> AbstractContextManager[Any]:
     return context
 
 
+class _ShortError(pickle.UnpicklingError):
+    """torch looks for patterns in these errors, which takes minutes on a name of 50 kB."""
+
+    def __str__(self) -> str:
+        return super().__str__()[:1000]
+
+
+def _short_errors() -> AbstractContextManager[Any]:
+    """Let torch's reader raise errors of a bounded length, whatever names the file holds."""
+    reader = getattr(torch, "_weights_only_unpickler", None)
+    if not hasattr(reader, "UnpicklingError"):
+        return nullcontext()
+    return patch.object(reader, "UnpicklingError", _ShortError)
+
+
 def _reason(error: pickle.UnpicklingError) -> str:
     """What torch's reader found; it raises a long advice around that."""
     inner = error.__context__ if isinstance(error.__context__, pickle.UnpicklingError) else error
-    return str(inner).strip().partition("\n")[0] or "an instruction that is not supported"
+    return str(inner).strip().partition("\n")[0][:200] or "an instruction that is not supported"
 
 
 def _refusal(source: Source, refused: list[str]) -> str:
