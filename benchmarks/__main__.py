@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import bench_data, bench_decoding, bench_startup, bench_training
+from benchmarks import bench_data, bench_decoding, bench_mixed, bench_startup, bench_training
 from benchmarks.bench_loader import loader_ratios
 from benchmarks.bench_training import Setting
 from benchmarks.ratios import Ratio, draw, show
@@ -74,8 +74,17 @@ def loading(quick: bool, repeats: int) -> list[Ratio]:
         return loader_ratios(Path(folder), chosen)
 
 
+def mixed(quick: bool, repeats: int) -> list[Ratio]:
+    """Pictures of mixed pretraining."""
+    few = "--rows 16 --side 32 --batch-size 4 --workers 1"
+    chosen = bench_mixed.parse_arguments(few.split() if quick else [])
+    chosen.repeats = repeats
+    with tempfile.TemporaryDirectory() as folder:
+        return [bench_mixed.mixed_ratio(Path(folder), chosen)]
+
+
 BENCHES: dict[str, Callable[[bool, int], list[Ratio]]] = {
-    bench.__name__: bench for bench in (training, decoding, candidates, startup, loading)
+    bench.__name__: bench for bench in (training, decoding, candidates, startup, loading, mixed)
 }
 
 

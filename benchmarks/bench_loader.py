@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import base64
-import functools
 import io
 import multiprocessing
 import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -18,7 +18,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.baselines.picture_decoding import PlainProcesses, decode_rgb, keep_freed_memory
+from benchmarks.baselines.picture_decoding import (
+    PlainProcesses,
+    decode_and_resize,
+    decode_and_resize_rgb,
+    decode_rgb,
+    keep_freed_memory,
+)
 from benchmarks.ratios import Ratio
 from biomedgpt_fairseq.data.collate import pack
 from biomedgpt_fairseq.data.composition import Example
@@ -59,17 +65,11 @@ class Cost(NamedTuple):
     parent: float
 
 
-class Loader:
-    """Whole batches as the trainer gets them, from rows with base64 pictures."""
+class LoaderClock:
+    """CPU time of an iterator's epochs: of this process and of the iterator's workers."""
 
-    def __init__(self, path: Path, size: int, workers: int, batch_size: int) -> None:
-        load = ImageLoader(ImageTransform(size))
-
-        def build(row: list[str], rng: np.random.Generator, index: int) -> Example:
-            return Example(row[0], TEXT, TEXT, TEXT, load(row[1], rng), image_scale=load.scale)
-
-        rows = RowDataset(TsvReader(str(path)), build, pad=1, shuffle=True)
-        self._iterator = RowBatchIterator(rows, BatchOptions(batch_size, num_workers=workers))
+    def __init__(self, iterator: RowBatchIterator) -> None:
+        self._iterator = iterator
         self._before = set(multiprocessing.active_children())
 
     def measure(self) -> float:
@@ -86,13 +86,25 @@ class Loader:
         return time.process_time() + sum(map(time.clock_gettime, clocks))
 
 
+def picture_loader(path: Path, size: int, workers: int, batch_size: int) -> LoaderClock:
+    """Whole batches as the trainer gets them, from rows with base64 pictures."""
+    load = ImageLoader(ImageTransform(size))
+
+    def build(row: list[str], rng: np.random.Generator, index: int) -> Example:
+        return Example(row[0], TEXT, TEXT, TEXT, load(row[1], rng), image_scale=load.scale)
+
+    rows = RowDataset(TsvReader(str(path)), build, pad=1, shuffle=True)
+    return LoaderClock(RowBatchIterator(rows, BatchOptions(batch_size, num_workers=workers)))
+
+
 def measure_rounds(path: Path, options: argparse.Namespace) -> list[dict[str, Cost]]:
     """Costs of the loader and of bare processes, measured in turn so that noise hits all alike."""
     data = [base64.b64decode(row[1]) for row in TsvReader(str(path))]
     plain, tuned = (
-        PlainProcesses(data, options.size, options.workers, tuned) for tuned in (False, True)
+        PlainProcesses(data, partial(work, size=options.size), options.workers, keep)
+        for work, keep in ((decode_and_resize, False), (decode_and_resize_rgb, True))
     )
-    loader = Loader(path, options.size, options.workers, options.batch_size)
+    loader = picture_loader(path, options.size, options.workers, options.batch_size)
     runs = dict(zip(SIDES, (plain.measure, tuned.measure, loader.measure), strict=True))
     for run in runs.values():  # start the processes
         run()
@@ -181,6 +193,6 @@ def step_costs(path: Path, options: argparse.Namespace) -> dict[str, float]:
         for start in range(0, len(reader), options.batch_size):
             stop = min(start + options.batch_size, len(reader))
             examples = [build(index) for index in range(start, stop)]
-            packed = timed("collate", functools.partial(pack, examples, 1, False))
-            timed("normalise", functools.partial(packed.unpack, recycler.empty))
+            packed = timed("collate", partial(pack, examples, 1, False))
+            timed("normalise", partial(packed.unpack, recycler.empty))
     return {f"step_{step}_cpu_ms": 1000 * value / len(reader) for step, value in spent.items()}

@@ -8,8 +8,11 @@ import multiprocessing
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
+from typing import Any, Generic, TypeVar
 
 from PIL import Image
+
+T = TypeVar("T")
 
 # Of glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -17,10 +20,15 @@ _KEPT_BYTES = 1 << 28
 _LARGEST_KEPT = 1 << 25  # glibc allows no more
 
 
-def decode_and_resize(data: bytes, size: int) -> Image.Image:
+def decode_and_convert(data: bytes) -> Image.Image:
     """As anyone writes it; converting copies a picture that is RGB already."""
     with Image.open(io.BytesIO(data)) as image:
-        return image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
+        return image.convert("RGB")
+
+
+def decode_and_resize(data: bytes, size: int) -> Image.Image:
+    """As anyone writes it."""
+    return decode_and_convert(data).resize((size, size), Image.Resampling.BICUBIC)
 
 
 def decode_and_resize_rgb(data: bytes, size: int) -> Image.Image:
@@ -35,25 +43,27 @@ def decode_rgb(data: bytes) -> Image.Image:
     return image
 
 
-class PlainProcesses:
-    """Each process has its share of the bytes before the clock starts, keeps nothing, and sends
+class PlainProcesses(Generic[T]):
+    """Each process has its share of the items before the clock starts, keeps nothing, and sends
     nothing back but its CPU time.
 
-    tuned: the fastest form, keeping freed memory.
+    work: what is done with an item.  keep_memory: whether malloc keeps what is freed.
     """
 
-    def __init__(self, data: Sequence[bytes], size: int, count: int, tuned: bool) -> None:
+    def __init__(
+        self, items: Sequence[T], work: Callable[[T], Any], count: int, keep_memory: bool
+    ) -> None:
         # Not forked: what this process has allocated and freed changes the settings of malloc.
         context = multiprocessing.get_context("spawn")
         self._pipes = []
         for number in range(count):
             ours, theirs = context.Pipe()
-            arguments = (theirs, data[number::count], size, tuned)
+            arguments = (theirs, items[number::count], work, keep_memory)
             context.Process(target=_serve, args=arguments, daemon=True).start()
             self._pipes.append(ours)
 
     def measure(self) -> float:
-        """Decode and resize everything once; CPU seconds of all processes."""
+        """Work on every item once; CPU seconds of all processes."""
         for pipe in self._pipes:
             pipe.send(True)
         return float(sum(pipe.recv() for pipe in self._pipes))
@@ -75,13 +85,13 @@ def keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
-def _serve(pipe: Connection, data: Sequence[bytes], size: int, tuned: bool) -> None:
-    work: Callable[[bytes, int], Image.Image] = decode_and_resize
-    if tuned:
-        work = decode_and_resize_rgb
+def _serve(
+    pipe: Connection, items: Sequence[T], work: Callable[[T], Any], keep_memory: bool
+) -> None:
+    if keep_memory:
         keep_freed_memory()
     while pipe.recv():
         start = time.process_time()
-        for item in data:
-            work(item, size)
+        for item in items:
+            work(item)
         pipe.send(time.process_time() - start)

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.__main__ import BENCHES, main
 
-ROWS = {"training": 7, "decoding": 4, "candidates": 1, "startup": 2, "loading": 2}
+ROWS = {"training": 7, "decoding": 4, "candidates": 1, "startup": 2, "loading": 2, "mixed": 1}
 
 
 def test_every_benchmark_gives_positive_figures(
