@@ -20,6 +20,7 @@ SUBCOMMANDS: dict[str, str] = {
     "predict": "answer a question about one image or text",
     "infill": "fill gaps of texts and pictures with a pretrained model",
     "checkpoint": "inspect, compare, convert, average or verify checkpoint files",
+    "plan": "estimate memory and time that training will need",
     "vocab": "download, train or describe a vocabulary",
     "phantoms": "make synthetic images and tables to try everything with",
     "submit": "run a script or any other line as a job of a Slurm cluster",

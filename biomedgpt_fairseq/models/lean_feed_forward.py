@@ -30,9 +30,10 @@ def lean_feed_forward(
 
 def _fits(hidden: Tensor, activation: nn.Module, norm: nn.Module, linear: nn.Module) -> bool:
     """Whether gradients are wanted and the modules are those whose gradients are written here."""
+    device = hidden.device.type
     return (
         torch.is_grad_enabled()
-        and not torch.is_autocast_enabled(hidden.device.type)
+        and not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device))
         and type(activation) in (nn.GELU, nn.ReLU)
         and type(norm) in (nn.LayerNorm, nn.Identity)
         and type(linear) is nn.Linear

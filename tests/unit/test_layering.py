@@ -25,6 +25,7 @@ ALLOWED: dict[str, tuple[str, ...] | None] = {
     "checkpoint_tools": ("config", "models", "text"),
     "image_tokenizer": ("config", "data"),
     "cluster": (),
+    "planning": ("config", "data", "losses", "models"),
     "criterions": None,
     "tasks": None,
     "optim": None,
