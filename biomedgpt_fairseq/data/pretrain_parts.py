@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -52,6 +53,11 @@ class PretrainOptions:
                 f"--code-image-size must be a multiple of {CODE_STRIDE}, "
                 f"found {self.code_image_size}"
             )
+
+    @cached_property
+    def promptless_rows(self) -> RowOptions:
+        """rows for examples whose decoder starts from nothing."""
+        return replace(self.rows, prompt_type="none")
 
     @property
     def side(self) -> int:
@@ -131,7 +137,7 @@ class Composer:
         """An example without picture."""
         tools = RowTools(self._tools.tokenizer, get_instruction("caption"))
         answer = [*wording.target, Vocabulary.eos]
-        rows = replace(self.options.rows, prompt_type="none")
+        rows = self.options.promptless_rows
         example = compose_example(self.row_id, wording.source, answer, wording.text, tools, rows)
         example.conf = conf
         return example
