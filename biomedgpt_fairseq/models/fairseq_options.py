@@ -15,6 +15,7 @@ from biomedgpt_fairseq.models.resnet import TRUNKS
 ACTIVATIONS = ChoiceEnum(["gelu", "relu"])
 HEAD_ACTIVATIONS = ChoiceEnum(["tanh", "relu", "gelu"])
 HEAD_KINDS = ChoiceEnum(["mlp", "linear"])
+INITS = ChoiceEnum(["bert", "width"])
 PROMPT_KINDS = ChoiceEnum(["prefix"])
 TRUNK_NAMES = ChoiceEnum(list(TRUNKS))
 
@@ -84,6 +85,14 @@ class ModelOptions(FairseqDataclass):
     )
     activation_fn: ACTIVATIONS = field(
         default="gelu", metadata={"help": "activation of feed-forward blocks"}
+    )
+
+    init_weights: Optional[INITS] = field(
+        default=None,
+        metadata={
+            "help": "random initial weights: N(0, 0.02), or larger ones by the layers' width "
+            "(default: by width for ofa_micro, else BERT's)"
+        },
     )
 
     dropout: float = field(default=0.0, metadata={"help": "dropout on every block's output"})

@@ -47,6 +47,7 @@ FIELD_OPTIONS: dict[str, str] = {
     "decoder_drop_path": "decoder_drop_path_rate",
     "resnet_drop_path": "resnet_drop_path_rate",
     "checkpoint_activations": "checkpoint_activations",
+    "init": "init_weights",
 }
 """Field -> option; unset: the field's default."""
 

@@ -18,7 +18,7 @@ from biomedgpt_fairseq.models.incremental import (
     start,
     step,
 )
-from biomedgpt_fairseq.models.initial import init_weights
+from biomedgpt_fairseq.models.initial import initialiser
 from biomedgpt_fairseq.models.resnet import ResNet, get_trunk
 from biomedgpt_fairseq.models.tree import decode_tree
 
@@ -140,10 +140,11 @@ def build_parts(
     trunk = ResNet(get_trunk(config.resnet), config.trunk_norm, config.resnet_drop_path)
     encoder = encoder_class(config, embed_tokens, trunk)
     decoder = decoder_class(config, embed_tokens)
-    encoder.apply(init_weights)
-    decoder.apply(init_weights)
+    fill = initialiser(config)
+    encoder.apply(fill)
+    decoder.apply(fill)
     # The output matrix, being the same tensor, has filled the padding row meanwhile.
-    init_weights(embed_tokens)
+    fill(embed_tokens)
     return encoder, decoder
 
 
