@@ -28,7 +28,7 @@ from biomedgpt_fairseq.models.encoder import Encoder
 from biomedgpt_fairseq.models.fairseq_options import ModelOptions
 from biomedgpt_fairseq.models.initial import init_weights
 from biomedgpt_fairseq.models.saved_config import SIZE_OPTIONS, config_from_options
-from biomedgpt_fairseq.models.transformer import UnifiedTransformer, build_parts
+from biomedgpt_fairseq.models.transformer import UnifiedTransformer, build_parts, compile_layers
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +84,8 @@ class UnifyTransformerModel(UnifiedTransformer, BaseFairseqModel):  # type: igno
         if options.get("resnet_model_path"):
             load_trunk(model.encoder.embed_images, options["resnet_model_path"])
         freeze(model, freeze_options(options))
+        if options.get("compile_layers"):
+            compile_layers(model)
         wrap_layers(model, options.get("min_params_to_wrap") or 0)
         return model
 

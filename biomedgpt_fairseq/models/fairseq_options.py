@@ -172,6 +172,10 @@ class ModelOptions(FairseqDataclass):
     checkpoint_activations: bool = field(
         default=False, metadata={"help": "compute layers twice instead of keeping their insides"}
     )
+    compile_layers: bool = field(
+        default=False,
+        metadata={"help": "torch.compile for the layers; takes minutes at first, for GPUs"},
+    )
     min_params_to_wrap: int = field(
         default=100_000_000, metadata={"help": "smallest layer that fully sharded training wraps"}
     )

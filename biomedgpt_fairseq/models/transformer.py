@@ -151,3 +151,13 @@ def build_parts(
 def build_transformer(config: ModelConfig) -> UnifiedTransformer:
     """The network with random weights."""
     return UnifiedTransformer(*build_parts(config))
+
+
+def compile_layers(network: UnifiedTransformer, **options: Any) -> None:
+    """Compile the layers where they are, for any length: names of weights stay as they are.
+
+    options: of `torch.compile`.
+    """
+    for layers in (network.encoder.layers, network.decoder.layers):
+        for layer in layers:
+            layer.compile(dynamic=True, **options)

@@ -27,8 +27,6 @@ def stds(config: ModelConfig) -> dict[str, float]:
 
 def test_released_sizes_start_as_bert_does():
     assert all(size.init == "bert" for name, size in SIZES.items() if name != "micro")
-    for std in stds(replace(MICRO, init="bert")).values():
-        assert std == pytest.approx(0.02, rel=0.1)
 
 
 def test_micro_starts_by_width():

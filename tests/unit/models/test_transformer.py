@@ -4,7 +4,11 @@ import pytest
 import torch
 
 from biomedgpt_fairseq.config import SIZES, ModelConfig
-from biomedgpt_fairseq.models.transformer import UnifiedTransformer, build_transformer
+from biomedgpt_fairseq.models.transformer import (
+    UnifiedTransformer,
+    build_transformer,
+    compile_layers,
+)
 
 
 def count(model: UnifiedTransformer) -> int:
@@ -92,3 +96,14 @@ def test_missing_decoder_input_raises(config, build) -> None:
 def test_heads_must_divide_the_width() -> None:
     with pytest.raises(ValueError, match="not a multiple"):
         ModelConfig(10, 20, 3, 1, 1)
+
+
+def test_compiled_layers_have_the_same_names_and_numbers(config, build) -> None:
+    model = build(config, encoder_layers=1, decoder_layers=1)
+    names = list(model.state_dict())
+    source, target = torch.arange(4, 12).view(2, 4), torch.arange(10, 16).view(2, 3)
+    expected = model(source, prev_output_tokens=target)[0]
+    # Code is traced but not generated, which takes minutes.
+    compile_layers(model, backend="eager")
+    assert list(model.state_dict()) == names
+    torch.testing.assert_close(model(source, prev_output_tokens=target)[0], expected)
