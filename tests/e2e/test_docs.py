@@ -32,6 +32,8 @@ ELSEWHERE = {
     "bash run_scripts/quickstart.sh": "test_run_scripts.py runs it on fewer rows",
     "bash run_scripts/test.sh": "runs this test",
     "pip install": "test_engine_build.py builds what it installs",
+    "python -m benchmarks --json": "takes half an hour; test_all_benchmarks.py, with --quick",
+    "python -m benchmarks.cost_curves": "test_cost_curves.py runs it on a small network",
     "python -m benchmarks.bench_data": "test_bench_data.py runs it on few rows",
     "python -m benchmarks.bench_decoding": "test_decoding_benchmark.py runs it on a small network",
     "python -m benchmarks.box_floors": "test_box_floors.py runs it on few rows",
