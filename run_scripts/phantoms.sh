@@ -3,7 +3,8 @@
 # Usage: bash run_scripts/phantoms.sh TASK [fairseq-train options]
 # TASK: classify, vqa, caption, nli, summary, detection or grounding. The settings are those of docs/results.md.
 # Settings: RUN_DIR (default runs/phantoms/TASK), ROWS (training rows), VALID_ROWS, TEST_ROWS; RESTORE with
-# BPE_DIR: checkpoint and vocabulary of another of these runs to start from.
+# BPE_DIR: checkpoint and vocabulary of another of these runs to start from; DRAW: other options of
+# biomedgpt phantoms, as in DRAW="--claim presence".
 set -euo pipefail
 SIZE=${SIZE:-micro} START=scratch
 # shellcheck source=run_scripts/recipe.sh
@@ -46,8 +47,9 @@ esac
 start_recipe "$column" "$@"
 
 if wants data; then
+  read -r -a draw <<<"${DRAW:-}"
   run biomedgpt phantoms --task "$KIND" --output "$DATA" --train "$ROWS" --valid "$VALID_ROWS" \
-    --test "$TEST_ROWS" --size "$PATCH" --seed "$SEED"
+    --test "$TEST_ROWS" --size "$PATCH" --seed "$SEED" "${draw[@]}"
   [ -f "$BPE_DIR/vocabulary.json" ] ||
     run biomedgpt vocab train "${vocabulary[@]}" --size "$VOCAB_SIZE" --output "$BPE_DIR"
 fi

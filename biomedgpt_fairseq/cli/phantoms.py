@@ -19,6 +19,7 @@ from biomedgpt_fairseq.phantoms.rows import (
     RowOptions,
     make_corpus_line,
 )
+from biomedgpt_fairseq.phantoms.wording import CLAIMS
 
 TASKS = ("classify", "vqa", "caption", "summary", "nli", "pretrain", "detection", "grounding")
 # Splits are far apart in one endless sequence of cases, so that they can grow without meeting.
@@ -54,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how --task vqa asks; held-out wordings occur in no other set and in no training file",
     )
     parser.add_argument(
+        "--claim", choices=CLAIMS, help="only second statements on this (nli; default: on all)"
+    )
+    parser.add_argument(
         "--num-codes", type=int, default=8192, help="size of the image code book (pretrain)"
     )
 
@@ -64,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(
             "--wordings held-out is for evaluation of models that never saw them: add --train 0"
         )
-    options = RowOptions(args.seed, args.size, args.labels, args.num_codes, args.wordings)
+    claims = (args.claim,) if args.claim else CLAIMS
+    options = RowOptions(args.seed, args.size, args.labels, args.num_codes, args.wordings, claims)
     sizes = {"train": args.train, "valid": args.valid, "test": args.test}
     output: Path = args.output
     output.mkdir(parents=True, exist_ok=True)
@@ -167,6 +172,7 @@ def _card(
         "seed": args.seed,
         "size": args.size,
         "labels": args.labels if args.task == "classify" else None,
+        "claim": args.claim if args.task == "nli" else None,
         "wordings": args.wordings if args.task == "vqa" else None,
         "num_codes": args.num_codes if args.task == "pretrain" else None,
         "first_case_of_split": FIRST_ROW,

@@ -28,7 +28,7 @@ from biomedgpt_fairseq.phantoms.findings import CATEGORY
 from biomedgpt_fairseq.phantoms.modalities import MODALITIES
 from biomedgpt_fairseq.phantoms.question_wordings import WordingSet
 from biomedgpt_fairseq.phantoms.scene import Box, SceneOptions, draw_scene, render
-from biomedgpt_fairseq.phantoms.wording import describe, draw_statement_pair
+from biomedgpt_fairseq.phantoms.wording import CLAIMS, describe, draw_statement_pair
 
 LabelSet = Literal["finding", "modality"]
 LABEL_SETS: dict[LabelSet, tuple[str, ...]] = {
@@ -50,6 +50,7 @@ class RowOptions:
     labels: LabelSet = "finding"
     num_codes: int = 8192
     wordings: WordingSet = "plain"
+    claims: tuple[str, ...] = CLAIMS
 
 
 RowMaker: TypeAlias = Callable[[RowOptions, int], list[str]]
@@ -101,7 +102,7 @@ def make_summary_row(options: RowOptions, row: int) -> list[str]:
 def make_nli_row(options: RowOptions, row: int) -> list[str]:
     """Premise, hypothesis, label, "clinical:" + premise."""
     label = balanced_choice(options.seed, row, 3)
-    pair = draw_statement_pair(row_rng(options.seed, row, WISH_STREAM), label)
+    pair = draw_statement_pair(row_rng(options.seed, row, WISH_STREAM), label, options.claims)
     return [pair.premise, pair.hypothesis, str(label), f"clinical:{pair.premise}"]
 
 

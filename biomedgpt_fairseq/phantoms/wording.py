@@ -10,6 +10,8 @@ from biomedgpt_fairseq.phantoms.findings import KINDS, SIDES, SIZES, Finding, wi
 from biomedgpt_fairseq.phantoms.scene import Scene, place_findings
 
 NEUTRAL, ENTAILMENT, CONTRADICTION = 0, 1, 2
+CLAIMS = ("presence", "side", "size")
+"""What the second statement of a pair may say of a finding."""
 
 _QUALITY = (
     "the image quality is adequate.",
@@ -83,14 +85,14 @@ def make_report(scene: Scene, rng: Rng) -> Report:
     return Report(f"{scene.modality.phrase}. {body}", listed or "no abnormality")
 
 
-def draw_statement_pair(rng: Rng, label: int) -> StatementPair:
-    """A premise and a hypothesis related as `label` says.
+def draw_statement_pair(rng: Rng, label: int, claims: Sequence[str] = CLAIMS) -> StatementPair:
+    """A premise and a hypothesis, which claims one of `claims`, related as `label` says.
 
     The hypothesis is drawn without regard to the label, so that it alone tells nothing about it.
     """
     kinds = [list(KINDS)[int(k)] for k in rng.permutation(len(KINDS))]
     subject, *others = place_findings(rng, kinds[:3])
-    claim = _pick(rng, ("presence", "side", "size"))
+    claim = _pick(rng, claims)
     side, size = _pick(rng, SIDES), _pick(rng, SIZES)
     if claim == "presence":
         hypothesis = f"the image shows {KINDS[subject.kind].noun}."

@@ -113,6 +113,11 @@ def test_statement_pair_has_the_relation(label: int) -> None:
         assert relation == label, pair
 
 
+def test_claims_can_be_chosen() -> None:
+    pairs = [draw_statement_pair(row_rng(1, row, 0), row % 3, ("side",)) for row in range(60)]
+    assert all(pair.hypothesis.endswith(" side.") for pair in pairs)
+
+
 def test_hypothesis_alone_does_not_tell_the_label() -> None:
     counts = [
         Counter(draw_statement_pair(row_rng(1, row, 0), label).hypothesis for row in range(600))
