@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data._utils.pin_memory import pin_memory
 
 from biomedgpt_fairseq.data.composition import Example
-from biomedgpt_fairseq.data.pixels import ImageScale
+from biomedgpt_fairseq.data.pixels import ImageScale, is_blank
 from biomedgpt_fairseq.text.vocab import Vocabulary
 
 _SMALL_BYTES = 1 << 16
@@ -78,17 +78,25 @@ class Batch(TypedDict):
 
 @dataclass
 class PackedBatch:
-    """A batch on its way from a worker: images as bytes, to be normalised where they arrive."""
+    """A batch on its way from a worker: images as bytes, to be normalised where they arrive.
+
+    image_scale: None where images are as the network wants them.
+    image_places: of each example's picture among those of the batch, negative if it is blank;
+    examples of one row share a picture.
+    """
 
     batch: Batch
-    image_scale: ImageScale | None
+    image_scale: ImageScale | None = None
+    image_places: Sequence[int] = ()
 
     def unpack(self, empty: Callable[[torch.Size], Tensor] = torch.empty) -> Batch:
         """The batch with images in float32, in memory from `empty`."""
         net_input = self.batch["net_input"]
         images = net_input.get("patch_images")
         if self.image_scale is not None and images is not None:
-            net_input["patch_images"] = self.image_scale(images, empty(images.shape))
+            values = empty(torch.Size([len(self.image_places), *images.shape[1:]]))
+            self.image_scale.spread(images, self.image_places, values)
+            net_input["patch_images"] = values
         return self.batch
 
     def pin_memory(self) -> Batch:
@@ -101,10 +109,10 @@ class PackedBatch:
     def __getstate__(self) -> dict[str, Any]:
         # A tensor is sent as a file of shared memory; for a small one that costs far more than to
         # send its values.
-        return {"batch": _small_as_arrays(self.batch), "image_scale": self.image_scale}
+        return {**vars(self), "batch": _small_as_arrays(self.batch)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.batch, self.image_scale = _as_tensors(state["batch"]), state["image_scale"]
+        vars(self).update(state, batch=_as_tensors(state["batch"]))
 
 
 def collate(examples: Sequence[Example], pad: int, with_constraints: bool) -> Batch:
@@ -115,16 +123,18 @@ def collate(examples: Sequence[Example], pad: int, with_constraints: bool) -> Ba
 
 
 def pack(examples: Sequence[Example], pad: int, with_constraints: bool) -> PackedBatch:
-    """The batch of `collate` with images as bytes, if all are bytes of one scale."""
+    """The batch of `collate` with images as bytes, if all but blank ones are bytes of one scale."""
     if not examples:
         raise ValueError("a batch needs at least one example")
     target = pad_rows([e.target for e in examples], pad)
+    scale = _common_scale(examples)
+    images, places = _images(examples, scale)
     batch = Batch(
         id=np.array([e.row_id for e in examples], dtype=object),
         nsentences=len(examples),
         ntokens=int((target != pad).sum()),
         target=target,
-        net_input=_net_input(examples, pad),
+        net_input=_net_input(examples, images, pad),
     )
     if any(e.conf is not None for e in examples):
         batch["conf"] = torch.tensor([1.0 if e.conf is None else e.conf for e in examples])
@@ -143,7 +153,7 @@ def pack(examples: Sequence[Example], pad: int, with_constraints: bool) -> Packe
         batch["image_sizes"] = torch.tensor(sizes)
     if with_constraints:
         batch["constraint_masks"] = sparse_allowed(examples, target.size(1))
-    return PackedBatch(batch, _common_scale(examples))
+    return PackedBatch(batch, scale, places)
 
 
 def pad_rows(rows: Sequence[Tensor], pad: int) -> Tensor:
@@ -207,30 +217,40 @@ def _as_tensors(value: Any) -> Any:
     return torch.from_numpy(value.array) if isinstance(value, _Values) else value
 
 
-def _net_input(examples: Sequence[Example], pad: int) -> NetInput:
+def _net_input(examples: Sequence[Example], images: Sequence[Tensor], pad: int) -> NetInput:
     net_input = NetInput(
         src_tokens=pad_rows([e.source for e in examples], pad),
         src_lengths=torch.tensor([len(e.source) for e in examples]),
         prev_output_tokens=pad_rows([e.prev_output for e in examples], pad),
     )
-    as_bytes = _common_scale(examples) is not None
-    images = [e.image if as_bytes else e.normalized_image() for e in examples]
-    present = [image for image in images if image is not None]
-    if present:
-        if len(present) != len(examples):
-            raise ValueError("all examples of a batch, or none, must have an image")
-        net_input["patch_images"] = torch.stack(present)
+    if images:
+        net_input["patch_images"] = torch.stack(list(images))
         net_input["patch_masks"] = torch.tensor([e.image_is_real for e in examples])
     if any(e.is_code is not None for e in examples):
         net_input["code_masks"] = torch.tensor([bool(e.is_code) for e in examples])
     return net_input
 
 
+def _images(
+    examples: Sequence[Example], scale: ImageScale | None
+) -> tuple[list[Tensor], list[int]]:
+    """The images to send and the place of each example's; all of them in float32 without scale."""
+    present = [e.image for e in examples if e.image is not None]
+    if present and len(present) != len(examples):
+        raise ValueError("all examples of a batch, or none, must have an image")
+    if scale is None:
+        normalised = [e.normalized_image() for e in examples]
+        return [image for image in normalised if image is not None], []
+    sent = {id(image): image for image in present if not is_blank(image)}
+    place = {key: number for number, key in enumerate(sent)}
+    return list(sent.values()), [place.get(id(image), -1) for image in present]
+
+
 def _common_scale(examples: Sequence[Example]) -> ImageScale | None:
-    """The scale of all images, when all are bytes."""
-    scale = examples[0].image_scale
-    same = all(
-        e.image is not None and e.image.dtype == torch.uint8 and e.image_scale == scale
+    """The scale of all images that are not blank, when they are bytes and there is any."""
+    scales = {
+        e.image_scale if e.image is not None and e.image.dtype == torch.uint8 else None
         for e in examples
-    )
-    return scale if same else None
+        if e.image is None or not is_blank(e.image)
+    }
+    return scales.pop() if len(scales) == 1 else None

@@ -11,14 +11,13 @@ from torch import Tensor
 from biomedgpt_fairseq.data.composition import Example
 from biomedgpt_fairseq.data.errors import BadRow
 from biomedgpt_fairseq.data.image import load_image
-from biomedgpt_fairseq.data.pixels import to_pixels
+from biomedgpt_fairseq.data.pixels import blank, to_pixels
 from biomedgpt_fairseq.data.pretrain_parts import (
     Composer,
     Examples,
     PretrainOptions,
     PretrainTools,
     Wording,
-    blank,
     columns,
 )
 from biomedgpt_fairseq.text.vocab import MASK_SYMBOL

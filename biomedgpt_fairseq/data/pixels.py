@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,17 @@ def to_pixels(image: Image.Image) -> Tensor:
     return pixels
 
 
+def blank(side: int) -> Tensor:
+    """The picture (3, side, side) of an example that has none: normalised zeros, a single number
+    in memory."""
+    return torch.zeros(1).expand(3, side, side)
+
+
+def is_blank(pixels: Tensor) -> bool:
+    """Whether this is a picture of `blank`."""
+    return pixels.stride() == (0, 0, 0) and float(pixels[0, 0, 0]) == 0
+
+
 @dataclass(frozen=True)
 class ImageScale:
     """Bytes -> normalised values, (x / 255 - mean) / std per channel."""
@@ -36,15 +48,26 @@ class ImageScale:
         if pixels.dtype == torch.float32:
             return pixels
         values = torch.empty(pixels.shape, device=pixels.device) if out is None else out
-        offset, divisor, std = self._steps(pixels.size(-1), pixels.device)
-        # Picture by picture: one fits in the cache for all steps.
-        for target, image in zip(
-            values.view(-1, *values.shape[-3:]), pixels.view(-1, *values.shape[-3:]), strict=True
-        ):
-            torch.addcdiv(offset, target.copy_(image), divisor, out=target)
-            if std is not None:
-                target.div_(std)
+        pictures = pixels.view(-1, *pixels.shape[-3:])
+        self.spread(pictures, range(len(pictures)), values.view(-1, *values.shape[-3:]))
         return values
+
+    def spread(self, pictures: Tensor, places: Sequence[int], out: Tensor) -> None:
+        """Fill out (B, 3, H, W) float32 with pictures[place] for each place, zeros where it is
+        negative.  pictures: (U, 3, H, W) uint8, each of which is normalised once."""
+        offset, divisor, std = self._steps(pictures.size(-1), pictures.device)
+        first: dict[int, Tensor] = {}
+        # Picture by picture: one fits in the cache for all steps.
+        for target, place in zip(out, places, strict=True):
+            if place < 0:
+                target.zero_()
+            elif place in first:
+                target.copy_(first[place])
+            else:
+                first[place] = target
+                torch.addcdiv(offset, target.copy_(pictures[place]), divisor, out=target)
+                if std is not None:
+                    target.div_(std)
 
     def _steps(self, width: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None]:
         """offset (3, 1, W), divisor and std (3, 1, 1) of (offset + x / divisor) / std.

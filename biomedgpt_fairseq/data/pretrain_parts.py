@@ -7,9 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from biomedgpt_fairseq.data.composition import Example, RowOptions, RowTools, compose_example
 from biomedgpt_fairseq.data.errors import BadRow, check_texts
@@ -162,8 +160,3 @@ def columns(row: Sequence[str], names: tuple[str, ...], option: str) -> list[str
         )
     check_texts(names, row)
     return list(row)
-
-
-def blank(side: int) -> Tensor:
-    """The picture (3, side, side) of an example that has none: normalised zeros."""
-    return torch.zeros(1).expand(3, side, side)

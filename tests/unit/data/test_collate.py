@@ -9,7 +9,7 @@ import torch
 from biomedgpt_fairseq.data.collate import collate, dense_allowed, pack
 from biomedgpt_fairseq.data.examples import Example
 from biomedgpt_fairseq.data.image import HALF
-from biomedgpt_fairseq.data.pixels import ImageScale
+from biomedgpt_fairseq.data.pixels import ImageScale, blank
 
 SCALE = ImageScale(HALF, HALF)
 PAD = 1
@@ -75,6 +75,27 @@ def test_images_stay_bytes_until_they_are_unpacked() -> None:
     assert torch.equal(images, collate(examples, PAD, False)["net_input"]["patch_images"])
 
 
+def test_shared_pictures_are_sent_once_and_blank_ones_not_at_all() -> None:
+    shared, own = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
+    images = [blank(4), shared, own, shared, blank(4)]
+    examples = [
+        replace(SHORT, image=image, image_scale=None if image.dtype == torch.float32 else SCALE)
+        for image in images
+    ]
+    packed = pickle.loads(pickle.dumps(pack(examples, PAD, False)))  # noqa: S301
+    assert torch.equal(packed.batch["net_input"]["patch_images"], torch.stack([shared, own]))
+    unpacked = packed.unpack()["net_input"]["patch_images"]
+    zeros = torch.zeros(3, 4, 4)
+    expected = [zeros, SCALE(shared), SCALE(own), SCALE(shared), zeros]
+    assert torch.equal(unpacked, torch.stack(expected))
+
+
+def test_blank_pictures_alone_are_zeros() -> None:
+    examples = [replace(SHORT, image=blank(4), image_is_real=False)] * 2
+    images = collate(examples, PAD, False)["net_input"]["patch_images"]
+    assert torch.equal(images, torch.zeros(2, 3, 4, 4))
+
+
 def test_bytes_and_normalised_images_can_be_mixed() -> None:
     pixels = torch.randint(0, 256, (3, 4, 4), dtype=torch.uint8)
     first = replace(SHORT, image=pixels, image_scale=SCALE)
@@ -117,4 +138,4 @@ def test_small_tensors_travel_by_value_and_arrive_the_same() -> None:
     arrived = pickle.loads(pickle.dumps(sent)).batch  # noqa: S301
     assert torch.equal(arrived["target"], sent.batch["target"])
     assert torch.equal(arrived["constraint_masks"]["ids"], sent.batch["constraint_masks"]["ids"])
-    assert torch.equal(arrived["net_input"]["patch_images"], torch.stack([image, image]))
+    assert torch.equal(arrived["net_input"]["patch_images"], image[None])
