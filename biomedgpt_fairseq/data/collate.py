@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain
 from typing import Any, NotRequired, TypedDict
 
 import numpy as np
@@ -14,25 +13,12 @@ import torch
 from torch import Tensor
 from torch.utils.data._utils.pin_memory import pin_memory
 
+from biomedgpt_fairseq.data.allowed import SparseAllowed, sparse_allowed
 from biomedgpt_fairseq.data.composition import Example
 from biomedgpt_fairseq.data.pixels import ImageScale, is_blank
 from biomedgpt_fairseq.text.vocab import Vocabulary
 
 _SMALL_BYTES = 1 << 16
-
-
-class SparseAllowed(TypedDict):
-    """Allowed ids of every target position, position b * T + t having
-    ids[row_offsets[p] : row_offsets[p + 1]].
-
-    row_offsets: (B*T+1,) int64; ids: (M,) int64; size: (2,) int64, B and T;
-    free: (B, T) bool, padding, where everything is allowed.
-    """
-
-    row_offsets: Tensor
-    ids: Tensor
-    size: Tensor
-    free: Tensor
 
 
 class NetInput(TypedDict):
@@ -159,41 +145,6 @@ def pack(examples: Sequence[Example], pad: int, with_constraints: bool) -> Packe
 def pad_rows(rows: Sequence[Tensor], pad: int) -> Tensor:
     """Rows of different lengths -> (B, longest) with pad on the right."""
     return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=pad)
-
-
-def sparse_allowed(examples: Sequence[Example], width: int) -> SparseAllowed:
-    """Allowed ids of all examples at T = width target positions.
-
-    Raises ValueError when an example has none.
-    """
-    positions: list[list[int]] = []
-    lengths = []
-    for example in examples:
-        if example.allowed is None:
-            raise ValueError(f"row {example.row_id}: constraints are wanted, but it has none")
-        lengths.append(len(example.allowed))
-        positions += example.allowed
-        positions += [[]] * (width - len(example.allowed))
-    offsets = list(accumulate((len(p) for p in positions), initial=0))
-    return SparseAllowed(
-        row_offsets=torch.tensor(offsets),
-        ids=torch.tensor(list(chain.from_iterable(positions)), dtype=torch.int64),
-        size=torch.tensor([len(examples), width]),
-        free=torch.arange(width) >= torch.tensor(lengths)[:, None],
-    )
-
-
-def dense_allowed(sparse: SparseAllowed, vocab_size: int) -> Tensor:
-    """Allowed ids as a mask (B, T, V) bool on the device of the input."""
-    free = sparse["free"]
-    batch, width = free.shape
-    offsets, ids = sparse["row_offsets"], sparse["ids"]
-    mask = free.reshape(-1, 1).repeat(1, vocab_size)  # (B*T, V)
-    positions = torch.arange(batch * width, device=ids.device)
-    # The output size is known, so that no synchronisation with the device is needed.
-    owner = positions.repeat_interleave(offsets.diff(), output_size=ids.numel())  # (M,)
-    mask[owner, ids] = True
-    return mask.view(batch, width, vocab_size)
 
 
 @dataclass

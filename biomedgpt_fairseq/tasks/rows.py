@@ -20,7 +20,7 @@ from fairseq.data import Dictionary
 from fairseq.tasks import FairseqTask
 from torch import Tensor
 
-from biomedgpt_fairseq.data.collate import dense_allowed
+from biomedgpt_fairseq.data.allowed import dense_allowed
 from biomedgpt_fairseq.data.composition import PromptType
 from biomedgpt_fairseq.data.examples import Example, RowOptions, RowTools
 from biomedgpt_fairseq.data.fairseq_dataset import RowDataset

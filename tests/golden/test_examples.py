@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from biomedgpt_fairseq.data import examples as builders
-from biomedgpt_fairseq.data.collate import Batch, collate, dense_allowed
+from biomedgpt_fairseq.data.allowed import dense_allowed
+from biomedgpt_fairseq.data.collate import Batch, collate
 from biomedgpt_fairseq.data.image import (
     HALF,
     IMAGENET_MEAN,

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from biomedgpt_fairseq.data.collate import collate, dense_allowed, pack
+from biomedgpt_fairseq.data.allowed import dense_allowed
+from biomedgpt_fairseq.data.collate import collate, pack
 from biomedgpt_fairseq.data.examples import Example
 from biomedgpt_fairseq.data.image import HALF
 from biomedgpt_fairseq.data.pixels import ImageScale, blank
