@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 TrunkNorm = Literal["batch", "sync", "frozen"]
@@ -68,8 +68,9 @@ class ModelConfig:
     trunk_norm: TrunkNorm = "batch"
     checkpoint_activations: bool = False
 
-    init: Init = "bert"
-    """Size of random initial weights: that of BERT, 0.02, or one that depends on the width."""
+    init: Init = field(default="bert", compare=False)
+    """Size of random initial weights: that of BERT, 0.02, or one that depends on the width.
+    Networks that differ only in it are the same, once they have weights."""
 
     def __post_init__(self) -> None:
         for names, largest in ((_SIZES, MAX_SIZE), (_DEPTHS, MAX_DEPTH)):

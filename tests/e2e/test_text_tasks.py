@@ -13,7 +13,8 @@ from biomedgpt_fairseq.text.compact import train_compact_vocabulary
 TEXTS = [("the heart is big", "a murmur is heard", "sick"), ("the lungs are clear", "", "well")]
 ROWS = 5
 CAPTION = """
-    --eval-cider --eval-bleu --lr 1e-2 --batch-size-valid 2 --patch-image-size 32 --log-format json
+    --eval-cider --eval-bleu --init-weights bert --lr 1e-2 --batch-size-valid 2
+    --patch-image-size 32 --log-format json
     --best-checkpoint-metric cider --maximize-best-checkpoint-metric
     --no-epoch-checkpoints --dropout 0 --find-unused-parameters --seed 3
 """
@@ -133,7 +134,7 @@ def test_picture_is_described(texts, captioned, capsys) -> None:
 def classified(texts: Corpus, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Checkpoint and log of a run with the encouraging loss."""
     save_dir = tmp_path_factory.mktemp("classified")
-    options = ["--max-update", "400", "--lr", "1e-2", "--log-format", "json", "--dropout", "0"]
+    options = ["--max-update", "400", "--lr", "1e-3", "--log-format", "json", "--dropout", "0"]
     options += ["--patience", "6", "--no-epoch-checkpoints"]
     options += ["--criterion", "adjust_label_smoothed_encouraging_loss"]
     options += ["--best-checkpoint-metric", "score", "--maximize-best-checkpoint-metric"]

@@ -17,7 +17,7 @@ from e2e_commands import (
 # Five validation rows, two a batch: in the second step one process has none.
 RUN = """
     --max-update 5 --save-interval-updates 1 --log-format json --batch-size-valid 2
-    --find-unused-parameters
+    --find-unused-parameters --init-weights bert
 """
 HALVES = ["--distributed-world-size", "2", "--batch-size", "2"]
 ROUGE = ["--eval-rouge", "--eval-args", '{"beam": 2, "max_len_b": 12}']
