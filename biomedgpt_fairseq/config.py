@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 TrunkNorm = Literal["batch", "sync", "frozen"]
-Init = Literal["bert", "width"]
+Init = Literal["bert", "width", "mimetic"]
 PATCH_STRIDE = 16
 """Pixels per image token along each side."""
 
@@ -69,7 +69,8 @@ class ModelConfig:
     checkpoint_activations: bool = False
 
     init: Init = field(default="bert", compare=False)
-    """Size of random initial weights: that of BERT, 0.02, or one that depends on the width.
+    """Random initial weights: of BERT's size, 0.02; of one that depends on the width; or besides
+    with keys that find what is like the query, see `models.initial`.
     Networks that differ only in it are the same, once they have weights."""
 
     def __post_init__(self) -> None:

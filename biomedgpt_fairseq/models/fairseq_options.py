@@ -15,7 +15,7 @@ from biomedgpt_fairseq.models.resnet import TRUNKS
 ACTIVATIONS = ChoiceEnum(["gelu", "relu"])
 HEAD_ACTIVATIONS = ChoiceEnum(["tanh", "relu", "gelu"])
 HEAD_KINDS = ChoiceEnum(["mlp", "linear"])
-INITS = ChoiceEnum(["bert", "width"])
+INITS = ChoiceEnum(["bert", "width", "mimetic"])
 PROMPT_KINDS = ChoiceEnum(["prefix"])
 TRUNK_NAMES = ChoiceEnum(list(TRUNKS))
 
@@ -90,8 +90,8 @@ class ModelOptions(FairseqDataclass):
     init_weights: Optional[INITS] = field(
         default=None,
         metadata={
-            "help": "random initial weights: N(0, 0.02), or larger ones by the layers' width "
-            "(default: by width for ofa_micro, else BERT's)"
+            "help": "random initial weights: N(0, 0.02), larger ones by the width, or such ones "
+            "which look at like words (default: by width for ofa_micro, else BERT's)"
         },
     )
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from biomedgpt_fairseq.config import ModelConfig
+from biomedgpt_fairseq.models.attention import MultiheadAttention
 
 BERT_STD = 0.02
 
@@ -30,6 +31,16 @@ def init_weights(module: nn.Module) -> None:
 def initialiser(config: ModelConfig) -> Callable[[nn.Module], None]:
     """What fills the modules of a network of this configuration, for `Module.apply`."""
     return init_weights if config.init == "bert" else partial(_init_by_width, dim=config.dim)
+
+
+@torch.no_grad()
+def attend_to_alike(encoder: nn.Module) -> None:
+    """Make keys of self-attention equal to queries, so that a word at first looks at its like: the
+    product of both matrices is near the identity, as in trained networks (Trockman and Kolter
+    2023, arXiv 2305.09828; here without their change of values)."""
+    for module in encoder.modules():
+        if isinstance(module, MultiheadAttention):
+            module.k_proj.weight.copy_(module.q_proj.weight)
 
 
 @torch.no_grad()

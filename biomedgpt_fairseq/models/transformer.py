@@ -18,7 +18,7 @@ from biomedgpt_fairseq.models.incremental import (
     start,
     step,
 )
-from biomedgpt_fairseq.models.initial import initialiser
+from biomedgpt_fairseq.models.initial import attend_to_alike, initialiser
 from biomedgpt_fairseq.models.resnet import ResNet, get_trunk
 from biomedgpt_fairseq.models.tree import decode_tree
 
@@ -145,6 +145,8 @@ def build_parts(
     decoder.apply(fill)
     # The output matrix, being the same tensor, has filled the padding row meanwhile.
     fill(embed_tokens)
+    if config.init == "mimetic":
+        attend_to_alike(encoder)
     return encoder, decoder
 
 

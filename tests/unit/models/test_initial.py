@@ -38,6 +38,18 @@ def test_micro_starts_by_width():
     assert found["bias table"] == pytest.approx(0.02, rel=0.1)
 
 
+@pytest.mark.parametrize("init", ["width", "mimetic"])
+def test_keys_of_the_encoder_are_like_queries_on_request(init):
+    network = build_transformer(replace(MICRO, init=init))
+    attentions = [layer.self_attn for layer in network.encoder.layers]
+    others = [layer.encoder_attn for layer in network.decoder.layers]
+    equal = [torch.equal(a.k_proj.weight, a.q_proj.weight) for a in (*attentions, *others)]
+    assert equal == [init == "mimetic"] * len(attentions) + [False] * len(others)
+    torch.testing.assert_close(
+        attentions[0].q_proj.weight.std(), torch.tensor(1 / 8), rtol=0.05, atol=0
+    )
+
+
 def test_padding_and_linear_biases_are_zero():
     network = build_transformer(MICRO)
     assert not network.encoder.embed_tokens.weight[MICRO.pad].any()
