@@ -10,7 +10,7 @@ SIZE=${SIZE:-micro}
 source "$(dirname "$0")/../run_scripts/common.sh"
 show_help "$@"
 : "${RUN_DIR:=$ROOT/runs/self_critical}" "${ROWS:=96}" "${PATCH:=64}" "${BATCH_SIZE:=16}"
-: "${LR:=1e-3}" "${EPOCHS:=60}" "${MORE_LR:=1e-4}" "${MORE_EPOCHS:=20}"
+: "${LR:=1e-3}" "${EPOCHS:=20}" "${MORE_LR:=1e-4}" "${MORE_EPOCHS:=20}"
 DATA="$RUN_DIR/data" BPE_DIR="$RUN_DIR/vocabulary"
 BEAM='{"beam": 3, "max_len_b": 48}'
 SAMPLES='{"beam": 5, "max_len_b": 48}'
