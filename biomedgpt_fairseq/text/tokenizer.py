@@ -16,7 +16,7 @@ from biomedgpt_fairseq.text.vocab import SPECIAL_SYMBOLS, Vocabulary
 
 FILLER_PREFIX = "madeupword"
 UNKNOWN_TEXT = "\u2047"
-_SHORT, _MANY = 64, 4096  # characters of a text that is kept, and how many are
+_MAX_KEPT_CHARS, _MAX_KEPT_TEXTS = 64, 4096
 
 
 class Tokenizer:
@@ -27,17 +27,17 @@ class Tokenizer:
         self.bpe = bpe
         # GPT-2 id -> vocabulary id, so that encoding never goes through decimal strings.
         self._vocab_ids = [vocab.index(str(i)) for i in range(bpe.max_id + 1)]
-        # Instructions and answers come again and again.
-        self._short_texts: dict[str, tuple[int, ...]] = {}
+        # The first short texts: instructions and answers come again and again.
+        self._kept: dict[str, tuple[int, ...]] = {}
 
     def encode(self, text: str) -> list[int]:
         """Vocabulary ids of plain text, without bos and eos."""
-        known = self._short_texts.get(text)
+        known = self._kept.get(text)
         if known is not None:
             return list(known)
         ids = self.encode_batch([text])[0]
-        if len(text) <= _SHORT and len(self._short_texts) < _MANY:
-            self._short_texts[text] = tuple(ids)
+        if len(text) <= _MAX_KEPT_CHARS and len(self._kept) < _MAX_KEPT_TEXTS:
+            self._kept[text] = tuple(ids)
         return ids
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:

@@ -14,6 +14,13 @@ def test_encode_looks_pieces_up(small: Tokenizer) -> None:
     assert small.encode_batch([" yes", ""]) == [[260, 261], []]
 
 
+def test_ids_of_a_text_that_comes_again_are_a_copy(small: Tokenizer) -> None:
+    for _ in range(3):
+        ids = small.encode(" yes")
+        assert ids == [260, 261]
+        ids.clear()
+
+
 def test_piece_absent_from_dictionary_is_unknown(small: Tokenizer) -> None:
     shorter = Tokenizer(type(small.vocab)(["88"], 4, 3), small.bpe)
 
