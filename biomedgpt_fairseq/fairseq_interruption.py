@@ -3,6 +3,8 @@
 Clusters send SIGUSR1 before a time limit or preemption, and SIGTERM before they kill.  The signal
 may reach one worker only: the request travels in the sums of the update's log, which all workers
 have alike, so that all of them stop at the same update.
+
+A run that was killed behind its last update has nothing left to do when it is started again.
 """
 
 import functools
@@ -67,15 +69,32 @@ class _Handler:
 
 
 def install(trainer: Any) -> None:
-    """Let this training run be stopped by signals."""
+    """Let this training run be stopped by signals, and end at once if it had ended."""
     from fairseq_cli import train as program  # only a training program has it
 
+    if not getattr(program.train, "ends_if_done", False):
+        program.train = ending_if_done(program.train)
     stop = getattr(trainer.task, "stop", None)
     if stop is None:
         return  # a task of someone else
     stop.listen()
     if not getattr(program.validate_and_save, "stops_on_request", False):
         program.validate_and_save = stopping(program.validate_and_save)
+
+
+def ending_if_done(stock: Callable[..., Any]) -> Callable[..., Any]:
+    """`train` that makes no further update behind --max-update; stock makes one, then looks."""
+
+    @functools.wraps(stock)
+    def train(cfg: Any, trainer: Any, task: Any, epoch_itr: Any) -> Any:
+        most = cfg.optimization.max_update
+        if most and trainer.get_num_updates() >= most:
+            logger.warning("all %d updates of --max-update were made before: nothing to do", most)
+            return [None], True
+        return stock(cfg, trainer, task, epoch_itr)
+
+    train.ends_if_done = True  # type: ignore[attr-defined]
+    return train
 
 
 def stopping(stock: Callable[..., Any]) -> Callable[..., Any]:

@@ -89,6 +89,14 @@ def test_restarted_run_goes_on_from_its_last_checkpoint(tmp_path, caplog):
     assert state["optimizer_history"][-1]["num_updates"] == 5
 
 
+def test_restarted_run_that_had_ended_makes_no_update(tmp_path, caplog):
+    assert len(run(tmp_path, "--max-update=3")) == 3
+    before = (tmp_path / "checkpoint_last.pt").read_bytes()
+    assert run(tmp_path, "--max-update=3") == []
+    assert (tmp_path / "checkpoint_last.pt").read_bytes() == before
+    assert "all 3 updates of --max-update were made before" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("warmup", "first"),
     [("--warmup-ratio=0.25", 2), ("--warmup-ratio=0.25", 4), ("--warmup-updates=2", 6)],
